@@ -1,0 +1,1 @@
+"""Ways of turning a photograph into an artistic portrait."""
