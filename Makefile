@@ -1,0 +1,44 @@
+# make recover [INPUT=picture or folder] [OUTPUT=folder]   recover faces; without INPUT, of a sample portrait
+# make test                                                run the tests
+# make check                                               lint, format, types, size budget
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+OUTPUT ?= recovered
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: recover test check clean
+.DEFAULT_GOAL := recover
+
+# The stamp is remade whenever a file that names dependencies is newer.
+$(VENV)/.runtime: requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python." >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the runtime packages into $(VENV) (about 700 MB, once) ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.development: pyproject.toml $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,check]'
+	@touch $@
+
+recover: $(VENV)/.runtime
+ifdef INPUT
+	@$(BIN)/python tools/recover.py --input="$(INPUT)" --output="$(OUTPUT)" --side_by_side
+else
+	@$(BIN)/python tools/sample_portrait.py --output="$(OUTPUT)/portrait/sample.png"
+	@$(BIN)/python tools/recover.py --input="$(OUTPUT)/portrait/sample.png" --output="$(OUTPUT)" --side_by_side --overwrite
+	@echo "Look at $(OUTPUT)/sample_side_by_side.png: portrait | recovered face"
+endif
+
+test: $(VENV)/.development
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.development
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/test_budget.py
+
+clean:
+	rm -rf $(VENV) recovered build dist *.egg-info

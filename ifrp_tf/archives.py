@@ -1,0 +1,92 @@
+"""Weight archives: plain `.npz` files with one checked array per variable of a network, never a pickle."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from ifrp_tf.errors import DataError
+
+_DAMAGED = "The archive is damaged, or not the one that WEIGHTS.md beside it describes: fetch it again."
+_UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+def model_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
+    """Every variable of a network with its name in an archive, `layer/variable`.
+
+    Args:
+        model: A functional model.
+
+    Example:
+        >>> dict(model_variables(vgg19(None)))["block1_conv1/bias"].shape
+        (64,)
+    """
+    for layer in model.layers:
+        for variable in layer.weights:
+            yield f"{layer.name}/{variable.name}", variable
+
+
+def load_arrays(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
+    """Read the arrays that a network needs, each checked for presence, type, shape and values.
+
+    Args:
+        path: A `.npz` archive with one array per variable, named `layer/variable`.
+        model: The network whose variables say what is expected.
+
+    Returns:
+        float32 arrays by name.
+
+    Raises:
+        DataError: If the archive is missing, cannot be read, or lacks a fitting finite array.
+
+    Example:
+        >>> load_arrays(Path("data/weights/mobilefacenet.npz"), network)["pre_fc1/bias"].shape
+        (128,)
+    """
+    if not path.is_file():
+        raise DataError(
+            f"Expected the weight archive {path.name} in {path.parent or '.'}, found none.",
+            hint="Put it there, or name the folder that holds it (argument `weights`, default data/weights).",
+        )
+    try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("not a zip file")
+        with np.load(path, allow_pickle=False) as archive:
+            wanted = dict(model_variables(model))
+            return {name: _checked_array(archive, name, tuple(wanted[name].shape), path) for name in wanted}
+    except DataError:
+        raise
+    except _UNREADABLE as error:
+        raise DataError(f"Expected a NumPy .npz archive. Received {path}: {error}", hint=_DAMAGED) from error
+
+
+def _checked_array(archive: Any, name: str, shape: tuple[int, ...], path: Path) -> np.ndarray:
+    if name not in archive.files:
+        raise DataError(f"Expected an array {name!r} of shape {shape} in {path}, found none.", hint=_DAMAGED)
+    array = archive[name]
+    if array.shape != shape or array.dtype.kind != "f":
+        received = f"{array.dtype} of shape {array.shape} in {path}"
+        raise DataError(f"Expected {name!r} as floats of shape {shape}. Received: {received}.", hint=_DAMAGED)
+    if not np.isfinite(array).all():
+        raise DataError(f"Expected {name!r} finite. Received: NaN or infinity in {path}.", hint=_DAMAGED)
+    return array.astype("float32")
+
+
+def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """Give every variable of a network its array.
+
+    Args:
+        model: A functional model.
+        arrays: float32 arrays by `layer/variable`, one for every variable of the model.
+
+    Example:
+        >>> assign_arrays(network, load_arrays(path, network))
+    """
+    for name, variable in model_variables(model):
+        variable.assign(arrays[name])

@@ -1,0 +1,170 @@
+"""Photographs -> `tf.data` of (portrait, photo) batches, stylised on the fly.
+
+Position in the data is ONE integer, the step. Which photographs, tilts, styles and noise a step sees is a
+pure function of (seed, step), so resuming is setting the step, and there is no iterator to checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from ifrp_tf import images, misalign
+from ifrp_tf.config import Config, DataConfig
+from ifrp_tf.errors import DataError
+from ifrp_tf.photos import PhotoSet
+from ifrp_tf.styles import procedural, sets
+from ifrp_tf.types import Tensor
+
+# Independent streams of random numbers for one group of pictures.
+_FLIP, _MISALIGN, _STYLE, _PARAMS, _FIELD, _STRENGTH, _DEGRADE, _DEGRADE_FIELD = range(8)
+
+
+def batches(
+    photos: PhotoSet, config: Config, *, step: Tensor = 0, styles: Sequence[str] | None = None
+) -> tf.data.Dataset:
+    """Training batches of one epoch, from wherever the step stands to the epoch's end.
+
+    Args:
+        photos: training photographs.
+        config: `data`, and batch size, epoch length, budget and seed from `train`.
+        step: steps done so far: an integer, or a variable read anew whenever iteration begins.
+        styles: style names; the set named by `config.data.styles` by default.
+
+    Returns:
+        Dataset of (portrait, photo, transform): float32 [B, S, S, 3] in [-1, 1] twice, and float32 [B, 4],
+        the Spatial Transformer parameters that undo the misalignment.
+
+    Raises:
+        DataError: if there are fewer photographs than pictures in a batch.
+    """
+    train = config.train
+    if len(photos) < train.batch_size:
+        raise DataError(
+            f"Expected at least train.batch_size={train.batch_size} photographs. Received: {len(photos)}."
+        )
+    names = tuple(styles) if styles is not None else sets.resolve(config.data.styles)
+    pixels = tf.convert_to_tensor(np.ascontiguousarray(photos.pixels))
+    groups = train.batch_size // config.data.group
+
+    def epoch(_: Tensor) -> tf.data.Dataset:
+        now = tf.cast(tf.convert_to_tensor(step), tf.int64)
+        end = tf.minimum((now // train.epoch_steps + 1) * train.epoch_steps, train.steps)
+        return tf.data.Dataset.range(now * groups, end * groups)
+
+    def group(number: Tensor) -> tuple[Tensor, ...]:
+        indices = _indices(number, config.data.group, len(photos), train.seed)
+        return make_group(tf.gather(pixels, indices), number, config.data, names, train.seed)
+
+    dataset = tf.data.Dataset.range(1).flat_map(epoch)
+    dataset = dataset.map(group, num_parallel_calls=2, deterministic=True)
+    return _merge(dataset.batch(groups, drop_remainder=True)).prefetch(4)
+
+
+def fixed_portraits(
+    photos: PhotoSet, config: DataConfig, *, styles: Sequence[str], seed: int = 0, per_photo: int = 1
+) -> tf.data.Dataset:
+    """Portraits that never change, for validation and samples: photograph k in style k mod len(styles).
+
+    Args:
+        photos: held-out photographs; used in groups of one.
+        config: misalignment, degradation and strength; mirroring is off.
+        styles: names, taken in turn.
+        seed: of the noise.
+        per_photo: portraits of each photograph, in successive styles.
+
+    Returns:
+        Dataset of (portrait, photo, transform) like `batches`, one picture an element.
+    """
+    pixels = tf.convert_to_tensor(np.ascontiguousarray(photos.pixels))
+    names = tuple(styles)
+
+    def one(number: Tensor) -> tuple[Tensor, ...]:
+        index = number // per_photo
+        turn = tf.cast((index + number % per_photo) % len(names), tf.int32)
+        portrait, photo, transform = make_group(
+            tf.gather(pixels, index[None]), number, config, names, seed, style=turn, flip=False
+        )
+        return portrait[0], photo[0], transform[0]
+
+    return tf.data.Dataset.range(len(photos) * per_photo).map(one, num_parallel_calls=2, deterministic=True)
+
+
+def make_group(
+    pixels: Tensor,
+    number: Tensor,
+    config: DataConfig,
+    names: Sequence[str],
+    seed: int,
+    *,
+    style: Tensor | None = None,
+    flip: bool | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Turns photographs into portraits of one style: mirror, misalign, stylise, mix, degrade.
+
+    Args:
+        pixels: uint8 [n, S, S, 3].
+        number: int64 scalar: with `seed` it determines everything random.
+        config: how strongly.
+        names: style names to choose from.
+        seed: of the run.
+        style: index into `names`; random by default.
+        flip: overrides `config.flip`.
+
+    Returns:
+        (portrait, photo, transform) as in `batches`.
+    """
+    count, side = tf.shape(pixels)[0], config.side
+
+    def noise(stream: int, *shape: int) -> Tensor:
+        key = tf.stack([tf.cast(seed, tf.int64), number * 16 + stream])
+        return tf.random.stateless_uniform((count, *shape), key)
+
+    photo = images.to_model_range(pixels)
+    if config.flip if flip is None else flip:
+        photo = tf.where(noise(_FLIP, 1, 1, 1) < 0.5, tf.reverse(photo, [2]), photo)
+    parameters = misalign.similarity_parameters(
+        noise(_MISALIGN, 4),
+        max_angle=config.max_angle,
+        max_scale=config.max_scale,
+        max_shift=config.max_shift,
+        angles=config.angles or None,
+    )
+    tilted = misalign.misalign(photo, parameters)
+    if style is None:
+        style = tf.cast(noise(_STYLE, 1)[0, 0] * len(names), tf.int32)
+    portrait = procedural.stylise(
+        style, tilted, noise(_PARAMS, 16), noise(_FIELD, side, side, 3), names=tuple(names)
+    )
+    if config.strength < 1:
+        strength = config.strength + (1 - config.strength) * noise(_STRENGTH, 1)[:, 0]
+        portrait = procedural.mix(tilted, portrait, strength)
+    if config.degrade:
+        chance = noise(_DEGRADE, 17)
+        degraded = procedural.degrade(portrait, chance[:, 1:], noise(_DEGRADE_FIELD, side, side, 3))
+        portrait = tf.where(chance[:, :1, None, None] < config.degrade, degraded, portrait)
+    portrait = tf.ensure_shape(tf.clip_by_value(portrait, -1.0, 1.0), (None, side, side, 3))
+    return portrait, photo, misalign.undoing_parameters(parameters)
+
+
+def _indices(number: Tensor, group: int, count: int, seed: int) -> Tensor:
+    """Which photographs group `number` takes: every pass over the data in a new order."""
+    chosen = []
+    for offset in range(group):  # one by one: the op pads a matrix of seeds along the wrong axis (TF 2.21)
+        position = number * group + offset
+        key = tf.stack([tf.cast(seed, tf.int64), position // count])
+        chosen.append(
+            tf.random.experimental.index_shuffle(position % count, key, tf.cast(count - 1, tf.int64))
+        )
+    return tf.stack(chosen)
+
+
+def _merge(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """[groups, n, ...] -> [groups * n, ...]."""
+
+    def merge(*parts: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0)) for part in parts)
+
+    return dataset.map(merge, num_parallel_calls=1, deterministic=True)

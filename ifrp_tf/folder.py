@@ -1,0 +1,222 @@
+"""A folder of portraits of any size through a network: streamed, each file on its own, resumable.
+
+Threads read and decode while the network runs; what waits between them is bounded, so memory does not grow
+with the folder. A bad file costs one line in the report.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ifrp_tf import images
+from ifrp_tf.errors import DataError, ModelError
+from ifrp_tf.files import list_pictures
+from ifrp_tf.intake import PROVENANCE, Intake, Job, Task, plan, prepare
+from ifrp_tf.ledger import REPORT, Manifest, ReportWriter
+
+BATCH = 16
+_WORKERS = min(4, os.cpu_count() or 1)
+_WAITING = 2 * BATCH
+
+Recover = Callable[[np.ndarray], np.ndarray]
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run over a folder went; every picture is listed in `path`.
+
+    Attributes:
+        path: of `report.json`.
+        recovered: how many were recovered.
+        skipped: how many were recovered before, or are outputs themselves.
+        failed: how many could not be used.
+        interrupted: whether the run was stopped before all inputs were reached.
+    """
+
+    path: Path
+    recovered: int
+    skipped: int
+    failed: int
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 all good, 1 some inputs failed, 130 interrupted."""
+        return 130 if self.interrupted else int(self.failed > 0)
+
+
+@dataclass(frozen=True)
+class Work:
+    """An input and an output folder, looked through and locked, before any model is loaded.
+
+    Attributes:
+        output: the output folder.
+        jobs: the inputs.
+        manifest: of the output folder.
+    """
+
+    output: Path
+    jobs: Sequence[Job]
+    manifest: Manifest
+
+
+@contextmanager
+def opened(given: str | Path, output: str | Path) -> Iterator[Work]:
+    """Finds the inputs, makes and locks the output folder.
+
+    Args:
+        given: a file, a folder or a pattern.
+        output: the output folder.
+
+    Raises:
+        DataError: no input was found, or another run is writing into `output`.
+        ConfigError: `output` cannot be written to.
+
+    Example:
+        >>> with opened("portraits", "out") as work:  # doctest: +SKIP
+        ...     report = process(recoverer.recover_batch, work, Task(Path("out"), 128, "0" * 64), "ifrp/1")
+    """
+    output = Path(output)
+    found = list_pictures(given, exclude=output)  # first: a mistyped input makes no folder
+    with Manifest(output) as manifest:
+        jobs = plan(given, found, output, manifest.outputs())
+        if not jobs:
+            raise DataError(f"Expected portraits in {str(given)!r}. Received only outputs of earlier runs.")
+        yield Work(output, jobs, manifest)
+
+
+def process(recover: Recover, work: Work, task: Task, name: str, progress: Progress | None = None) -> Report:
+    """Recovers every input that has not been recovered before.
+
+    Ctrl-C (or SIGTERM) finishes the batch at hand and the report; a second one stops at once.
+
+    Args:
+        recover: uint8 [N, side, side, 3] to the same, N up to 16.
+        work: what `opened` yields.
+        task: what is to be made.
+        name: of the model, for the report and the pictures.
+        progress: called with each picture's report entry, in order.
+
+    Returns:
+        The counts. `report.json` is `{"model": ..., "pictures": [...], "counts": ..., "interrupted": ...}`.
+
+    Raises:
+        DataError: the report cannot be written.
+    """
+    writer = ReportWriter(work.output / REPORT, {"model": {"name": name, "sha256": task.model}})
+    counts = dict.fromkeys(("recovered", "skipped", "failed"), 0)
+
+    def settle(intakes: list[Intake]) -> None:
+        _recover(intakes, recover, work, task, name)
+        for intake in intakes:
+            counts[intake.status] += 1
+            writer.add([entry := intake.entry()])
+            if progress is not None:
+                progress(entry)
+
+    try:
+        with _stop_on_signal() as stop, closing(_in_order(work, task, stop)) as stream:
+            pending: list[Intake] = []
+            for intake in stream:
+                pending.append(intake)
+                if sum(one.portrait is not None for one in pending) == BATCH or len(pending) == _WAITING:
+                    settle(pending)
+                    pending = []
+            settle(pending)
+            interrupted = stop.is_set() and sum(counts.values()) < len(work.jobs)
+        writer.close({"counts": counts, "interrupted": interrupted})
+    finally:
+        writer.discard()
+    return Report(work.output / REPORT, **counts, interrupted=interrupted)
+
+
+def _in_order(work: Work, task: Task, stop: threading.Event) -> Generator[Intake, None, None]:
+    """Inputs as they are ready, in order; at most `_WAITING` of them are read ahead."""
+    ahead: deque[Future[Intake]] = deque()
+    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="decode")
+    try:
+        jobs = iter(work.jobs)
+        while not stop.is_set():
+            for job in jobs:
+                ahead.append(pool.submit(prepare, job, task, work.manifest.get(job.key)))
+                if len(ahead) == _WAITING:
+                    break
+            if not ahead:
+                return
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def handle(*_: Any) -> None:
+        stop.set()
+        restore()
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+def _recover(intakes: Sequence[Intake], recover: Recover, work: Work, task: Task, name: str) -> None:
+    """Recovers and writes what is to be recovered; what goes wrong becomes the status."""
+    waiting = [intake for intake in intakes if intake.portrait is not None]
+    answers = _answers(recover, [intake.portrait for intake in waiting if intake.portrait is not None])
+    for intake, answer in zip(waiting, answers, strict=True):
+        try:
+            if isinstance(answer, ModelError):
+                raise answer
+            _write(intake, answer, work, task, name)
+        except (ModelError, DataError, OSError) as error:
+            intake.status, intake.message = "failed", str(error)
+            intake.reason = "not_recovered" if isinstance(error, ModelError) else "not_written"
+
+
+def _answers(recover: Recover, portraits: list[np.ndarray]) -> list[np.ndarray | ModelError]:
+    if not portraits:
+        return []
+    try:
+        return list(recover(np.stack(portraits)))
+    except ModelError as error:
+        if len(portraits) == 1:
+            return [error]
+    return [_answers(recover, [portrait])[0] for portrait in portraits]  # one must not spoil its neighbours
+
+
+def _write(intake: Intake, answer: np.ndarray, work: Work, task: Task, name: str) -> None:
+    if intake.made is None or intake.portrait is None:
+        return
+    text = {PROVENANCE: f"generated face, not evidence; model {name}; sha256 {task.model}"}
+    pictures = [answer, images.side_by_side(intake.portrait, answer)]
+    outputs = [work.output / output for output in task.outputs(intake.job)]
+    for path in outputs:  # an old output must never be taken for the one that the manifest names
+        path.unlink(missing_ok=True)
+    work.manifest.add(intake.job.key, intake.made)
+    for path, pixels in zip(outputs, pictures, strict=False):
+        images.write_png(path, pixels, text=text)

@@ -1,0 +1,186 @@
+"""What an output folder knows of itself: a manifest of what was made from what, its lock, and the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from ifrp_tf.errors import ConfigError, DataError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs into one folder are not kept apart there
+    fcntl = None  # type: ignore[assignment]
+
+MANIFEST, REPORT = ".ifrp_manifest.jsonl", "report.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """One line of the manifest: what was made from one input.
+
+    Attributes:
+        sha256: of the input's bytes.
+        size: of the input, bytes.
+        mtime_ns: modification time of the input.
+        model: hash of the model.
+        outputs: files made, relative to the output folder.
+        box: what was taken as the face: x, y, width, height in pixels of the upright input.
+        notes: what the decoder did or noticed.
+    """
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    model: str
+    outputs: tuple[str, ...]
+    box: tuple[int, int, int, int]
+    notes: tuple[str, ...]
+
+
+class Manifest:
+    """The manifest of an output folder, open and locked: one process writes into a folder at a time.
+
+    A line is added before the outputs that it names are written, so that an output that exists and is named
+    there is the output of that line. A last line cut by a kill is passed over.
+
+    Args:
+        folder: the output folder; made if missing.
+
+    Raises:
+        ConfigError: the folder cannot be made or written to.
+        DataError: another process is writing into it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = folder / MANIFEST
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115 - stays open, holding the lock
+        except OSError as error:
+            raise ConfigError(
+                f"Expected --output to be a folder that can be written to. "
+                f"Received: {str(folder)!r}: {error.strerror}."
+            ) from error
+        try:
+            if fcntl is not None:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            message = (
+                f"Expected to be alone in writing to {str(folder)!r}. Received: another run is at work there."
+            )
+            raise DataError(message, hint="Wait for it, or choose another --output.") from error
+        except OSError:
+            pass  # a file system without locks
+        self._outputs: set[str] = set()
+        self._made = self._read()
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def get(self, key: str) -> Made | None:
+        """What was made last from the input of that name, or None."""
+        return self._made.get(key)
+
+    def outputs(self) -> frozenset[str]:
+        """Every file that was ever made here, relative to the folder."""
+        return frozenset(self._outputs)
+
+    def add(self, key: str, made: Made) -> None:
+        """Adds a line, on the disk when this returns.
+
+        Raises:
+            DataError: it could not be written.
+        """
+        line = json.dumps({"input": key, **vars(made)})
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise DataError(f"the manifest could not be written: {error.strerror}.") from error
+        self._made[key] = made
+
+    def _read(self) -> dict[str, Made]:
+        self._file.seek(0)
+        found: dict[str, Made] = {}
+        text = "\n"
+        for text in self._file:
+            with suppress(ValueError, TypeError, KeyError, AttributeError):
+                values = json.loads(text)
+                tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+                key: str = values.pop("input")
+                found[key] = Made(**{**values, **tuples})
+                self._outputs.update(found[key].outputs)
+        if not text.endswith("\n"):
+            self._file.write("\n")  # ends the line that a kill cut
+        return found
+
+
+class ReportWriter:
+    """Writes `report.json` picture by picture, so that memory does not grow with the folder.
+
+    The file appears under its name when it is closed; until then an earlier report stays.
+
+    Args:
+        path: of the report.
+        head: what stands before the pictures.
+    """
+
+    def __init__(self, path: Path, head: dict[str, Any]) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            self._file: TextIO = open(self._temporary, "w", encoding="utf-8")  # noqa: SIM115
+            self._file.write(json.dumps(head, indent=1)[:-2] + ',\n "pictures": [')
+        except OSError as error:
+            raise DataError(f"{str(path)!r} could not be written: {error.strerror}.") from error
+        self._separator = "\n  "
+
+    def add(self, entries: Sequence[dict[str, Any]]) -> None:
+        """Adds pictures.
+
+        Raises:
+            DataError: they could not be written.
+        """
+        try:
+            for entry in entries:
+                self._file.write(self._separator + json.dumps(entry))
+                self._separator = ",\n  "
+        except OSError as error:
+            raise DataError(f"{str(self._path)!r} could not be written: {error.strerror}.") from error
+
+    def close(self, tail: dict[str, Any]) -> None:
+        """Ends the report with `tail` and gives it its name.
+
+        Raises:
+            DataError: it could not be written.
+        """
+        try:
+            self._file.write("\n ],\n" + json.dumps(tail, indent=1)[2:] + "\n")
+            self._file.close()
+            os.replace(self._temporary, self._path)
+        except OSError as error:
+            self.discard()
+            raise DataError(f"{str(self._path)!r} could not be written: {error.strerror}.") from error
+
+    def discard(self) -> None:
+        """Leaves no half report behind; does nothing after `close`."""
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink()

@@ -1,0 +1,233 @@
+"""A training run and its folder: `run(config, data, run_dir)`.
+
+The folder explains itself: `config.json environment.json log.txt metrics.jsonl samples/ tensorboard/
+checkpoints/ model/`. Killed at any moment it resumes from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import signal
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+
+from ifrp_tf import images, photos, toy_faces, validation
+from ifrp_tf.config import Config
+from ifrp_tf.errors import ConfigError, ModelError
+from ifrp_tf.photos import PhotoSet
+from ifrp_tf.styles import sets
+
+Resume = Literal["auto", "never", "must"]
+# Settings that may differ on resume: they do not change what a step computes, except that `pictures`
+# stretches the cosine schedule.
+FREE_ON_RESUME = ("train.pictures", "train.checkpoint_minutes", "train.checkpoint_steps", "train.patience")
+
+
+def run(
+    config: Config,
+    data: str,
+    run_dir: str | Path,
+    *,
+    weights: str = "data/weights",
+    resume: Resume = "auto",
+) -> dict[str, Any]:
+    """Trains, or goes on training.
+
+    Args:
+        config: what to train.
+        data: folder of photographs; empty for drawn faces (`toy_faces.py`).
+        run_dir: the run's folder; made when missing.
+        weights: folder with the weights of the identity network.
+        resume: `auto` goes on where there is a checkpoint; `must` expects one; `never` expects none.
+
+    Returns:
+        The last row of `metrics.jsonl`.
+
+    Raises:
+        ConfigError: if the folder holds a run with another configuration.
+        DataError: if the photographs or weights cannot be used.
+        ModelError: if `resume` does not fit what is there, or no checkpoint can be read.
+        TrainingError: if a loss stops being finite.
+    """
+    run_dir = Path(run_dir)
+    _check_folder(run_dir, config, resume)
+    sets.resolve(config.data.styles)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    handler = _log_to(run_dir / "log.txt")
+    try:
+        images.write_bytes_atomic(run_dir / "config.json", json.dumps(config.to_dict(), indent=2).encode())
+        images.write_bytes_atomic(
+            run_dir / "environment.json", json.dumps(environment(config), indent=2).encode()
+        )
+        training, held_out = load_photos(config, data, run_dir.parent / ".cache")
+        return _fit(config, training, held_out, run_dir, weights)
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def load_photos(config: Config, data: str, cache: Path | None) -> tuple[PhotoSet, PhotoSet]:
+    """Training and validation photographs; drops are logged."""
+    if not data:
+        everything = toy_faces.draw(2_000, side=config.data.side, seed=config.train.seed)
+    else:
+        everything = photos.load(data, config.data, cache=cache)
+    for name, reason in everything.dropped[:20]:
+        logging.warning("dropped %s: %s", name, reason)
+    training, held_out = photos.split(everything, config.data.validation_count)
+    logging.info(
+        "%d photographs: %d for training, %d for validation, %d dropped",
+        len(everything), len(training), len(held_out), len(everything.dropped),
+    )  # fmt: skip
+    return training, held_out
+
+
+def describe(config: Config, data: str) -> str:
+    """What a run would do (`--dry_run`): the resolved configuration as JSON and its budget."""
+    train = config.train
+    budget = {
+        "data": data or "drawn faces",
+        "styles": sets.resolve(config.data.styles),
+        "steps": train.steps,
+        "epochs": -(-train.steps // train.epoch_steps),
+    }
+    return json.dumps({"config": config.to_dict(), "budget": budget}, indent=2)
+
+
+def environment(config: Config) -> dict[str, Any]:
+    """Versions, commit and command: what is needed to repeat the run."""
+    packages = {}
+    for name in ("tensorflow", "jax", "keras", "numpy", "Pillow"):
+        try:
+            packages[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            packages[name] = "not installed"
+    git = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+    )
+    return {
+        "packages": packages,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "backend": keras.backend.backend(),
+        "commit": git.stdout.strip() or "unknown",
+        "command": sys.argv,
+        "seed": config.train.seed,
+    }
+
+
+def _check_folder(run_dir: Path, config: Config, resume: Resume) -> None:
+    # The backend is imported late: a usage error must not wait for it.
+    from ifrp_tf import checkpoint
+
+    found = bool(checkpoint.list_checkpoints(run_dir / "checkpoints"))
+    if resume == "must" and not found:
+        raise ModelError(
+            f"Expected a checkpoint in {run_dir / 'checkpoints'} (--resume=must). Received: none.",
+            hint="Start with --resume=auto, or check --run_dir.",
+        )
+    if resume == "never" and found:
+        raise ModelError(
+            f"Expected no checkpoint in {run_dir / 'checkpoints'} (--resume=never). Received: some.",
+            hint="Choose another --run_dir, or --resume=auto to go on.",
+        )
+    if found and (run_dir / "config.json").exists():
+        before = _flat(json.loads((run_dir / "config.json").read_text(encoding="utf-8")))
+        now = _flat(json.loads(json.dumps(config.to_dict())))
+        keys = sorted(set(before) | set(now))
+        changed = [key for key in keys if before.get(key) != now.get(key) and key not in FREE_ON_RESUME]
+        if changed:
+            shown = "; ".join(f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in changed)
+            raise ConfigError(
+                f"Expected the configuration that {run_dir} was begun with. Received changes: {shown}.",
+                hint="Use another --run_dir for another experiment.",
+            )
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    return {f"{section}.{key}": value for section, part in values.items() for key, value in part.items()}
+
+
+def _fit(
+    config: Config, training: PhotoSet, held_out: PhotoSet, run_dir: Path, weights: str
+) -> dict[str, Any]:
+    import tensorflow as tf
+
+    from ifrp_tf import callbacks, checkpoint, data
+    from ifrp_tf.objective import build_identity_network
+    from ifrp_tf.trainer import IfrpTrainer
+
+    train = config.train
+    keras.utils.set_random_seed(train.seed)
+    if train.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy("mixed_bfloat16" if train.dtype == "bfloat16" else "float32")
+    trainer = IfrpTrainer(config, build_identity_network(config, weights))
+    keras.config.set_dtype_policy("float32")
+    trainer.compile()
+    state = checkpoint.restore_latest(run_dir / "checkpoints", callbacks.training_of(trainer))
+    if state:
+        trainer.step.assign(state["step"])
+        callbacks.trim_metrics(run_dir, state["step"])
+        logging.info("resumed at step %d of %d", state["step"], train.steps)
+    styles = sets.resolve(config.data.styles)
+    fixed = list(data.fixed_portraits(held_out, config.data, styles=styles).batch(50).as_numpy_iterator())
+    pairs = validation.FixedPairs(
+        images.to_uint8(_joined(fixed, 0)), images.to_uint8(_joined(fixed, 1)), photos.mean_face(training)
+    )
+    checkpointer = callbacks.Checkpointer(run_dir / "checkpoints", config)
+    watch = [
+        callbacks.FiniteGuard(),
+        callbacks.Progress(config),
+        callbacks.Validation(run_dir, config, pairs),
+        checkpointer,
+    ]
+    epochs = -(-train.steps // train.epoch_steps)
+    done = int(trainer.step)
+    if done < train.steps:
+        batches = data.batches(training, config, step=trainer.step.value)
+        _terminate_as_interrupt()
+        try:
+            trainer.fit(
+                batches, epochs=epochs, initial_epoch=done // train.epoch_steps, callbacks=watch,
+                shuffle=False, verbose=0
+            )
+        except KeyboardInterrupt:
+            checkpointer.save()
+            logging.info("interrupted: saved at step %d", int(trainer.step))
+            raise
+    rows = callbacks.read_metrics(run_dir)
+    return rows[-1] if rows else {}
+
+
+def _joined(batches: list[tuple[Any, ...]], part: int) -> Any:
+    import numpy as np
+
+    return np.concatenate([batch[part] for batch in batches])
+
+
+def _terminate_as_interrupt() -> None:
+    """SIGTERM saves and stops as Ctrl-C does (only possible in the main thread)."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        logging.debug("not in the main thread: SIGTERM is left as it is")
+
+
+def _log_to(path: Path) -> logging.Handler:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
+    return handler

@@ -1,0 +1,62 @@
+"""What every test gets: a quiet TensorFlow, seeded randomness, the data folder where there is one."""
+
+import os
+
+# Before anything imports Keras: the tests compare TensorFlow with JAX, whatever the shell prefers.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from helpers import ROOT
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """The same random numbers for every test, whatever ran before, and no precision left behind."""
+    keras.utils.set_random_seed(20)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The unpacked data; tests that need it are skipped where it is absent."""
+    folder = ROOT / "data"
+    if not (folder / "weights").is_dir():
+        pytest.skip("needs the data and weights described in WORKSPACE.md in data/")
+    return folder
+
+
+@pytest.fixture
+def bfloat16():
+    """Mixed precision for everything built within the test."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+
+
+@pytest.fixture(scope="session")
+def two_backends(tmp_path_factory) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The numbers of `backends.compute` under TensorFlow and, from a process of its own, under JAX."""
+    pytest.importorskip("jax")
+    import backends
+
+    folder = tmp_path_factory.mktemp("backends")
+    backends.prepare(folder)
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    # Most of the time goes into compiling hundreds of small programs that run once.
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+    command = [sys.executable, backends.__file__, str(folder)]
+    with subprocess.Popen(
+        command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        expected = backends.compute(folder)
+        output, _ = child.communicate(timeout=300)
+    assert child.returncode == 0, output
+    with np.load(folder / "numbers.npz") as archive:
+        return expected, dict(archive)

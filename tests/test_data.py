@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ifrp_tf import data, toy_faces
+from ifrp_tf.config import Config
+from ifrp_tf.errors import DataError
+from ifrp_tf.layers import affine_grid, bilinear_sample
+from ifrp_tf.styles import procedural
+
+ASSIGN = [
+    "data.side=64", "train.batch_size=8", "train.epoch_pictures=40", "train.pictures=100", "data.group=4",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return toy_faces.draw(48, side=64, seed=1)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return Config().override(ASSIGN)
+
+
+def collect(photos, config, step, styles=procedural.TRAIN[:2]):
+    return list(data.batches(photos, config, step=step, styles=styles).as_numpy_iterator())
+
+
+def test_batches_have_the_documented_form(photos, config):
+    batches = collect(photos, config, 0)
+    assert len(batches) == 5  # 40 pictures an epoch, 8 a batch
+    portraits, targets, transforms = batches[0]
+    assert portraits.shape == targets.shape == (8, 64, 64, 3)
+    assert portraits.dtype == targets.dtype == transforms.dtype == np.float32
+    assert transforms.shape == (8, 4)
+    for part in (portraits, targets):
+        assert np.isfinite(part).all()
+        assert part.min() >= -1
+        assert part.max() <= 1
+    known = {picture.tobytes() for picture in photos.pixels}
+    known |= {np.ascontiguousarray(picture[:, ::-1]).tobytes() for picture in photos.pixels}
+    for target in targets:
+        assert np.round((target + 1) * 255 / 2).astype(np.uint8).tobytes() in known
+
+
+def test_a_step_is_a_function_of_seed_and_step_alone(photos, config):
+    whole = collect(photos, config, 0)
+    resumed = collect(photos, config, 3)
+    assert len(resumed) == 2
+    for a, b in zip(whole[3:], resumed, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_array_equal(x, y)
+    other = collect(photos, config.override(["train.seed=2"]), 0)
+    assert not np.array_equal(whole[0][0], other[0][0])
+
+
+def test_a_variable_step_is_read_anew_by_every_iteration(photos, config):
+    step = tf.Variable(0, dtype=tf.int64)
+    dataset = data.batches(photos, config, step=step, styles=procedural.TRAIN[:2])
+    first = next(iter(dataset))[0].numpy()
+    step.assign(5)
+    second_epoch = list(dataset.as_numpy_iterator())
+    assert len(second_epoch) == 5
+    assert not np.array_equal(first, second_epoch[0][0])
+    step.assign(10)
+    assert len(list(dataset.as_numpy_iterator())) == 3  # the budget of 100 pictures ends at step 13
+
+
+def test_every_pass_shows_every_photograph_once(config):
+    pixels = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 3), np.uint8)
+    photos = toy_faces.draw(1).__class__(pixels, tuple(str(k) for k in range(40)))
+    passes = [
+        np.concatenate([batch[1][:, 0, 0, 0] for batch in collect(photos, config, step)]) for step in (0, 5)
+    ]
+    for seen in passes:
+        assert len(np.unique(seen.round(4))) == 40
+    assert not np.array_equal(passes[0], passes[1])
+
+
+def test_transform_undoes_the_misalignment(photos, config, monkeypatch):
+    """With the style left out, sampling the portrait with the third part gives the photograph back."""
+    monkeypatch.setattr(data.procedural, "stylise", lambda style, photos, params, field, names: photos)
+    config = config.override(["data.degrade=0", "data.strength=1", "data.max_angle=20"])
+    small = tf.image.resize(tf.cast(photos.pixels[:16], tf.float32), (8, 8))
+    smooth = tf.cast(tf.clip_by_value(tf.image.resize(small, (64, 64), "bicubic"), 0, 255), tf.uint8)
+    portrait, photo, transform = data.make_group(smooth, tf.constant(3, tf.int64), config.data, ("x",), 0)
+    back = bilinear_sample(portrait, affine_grid(transform, 64, 64), "edge")
+    inner = slice(20, 44)
+    error, raw = (np.abs(np.asarray(x - photo))[:, inner, inner].mean() for x in (back, portrait))
+    assert raw > 0.05
+    assert error < 0.25 * raw
+
+
+def test_fixed_portraits_never_change_and_take_styles_in_turn(photos, config):
+    dataset = data.fixed_portraits(photos.select(range(6)), config.data, styles=procedural.TRAIN[:3])
+    first, again = (list(dataset.as_numpy_iterator()) for _ in range(2))
+    assert len(first) == 6
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+    np.testing.assert_allclose((first[2][1] + 1) * 255 / 2, photos.pixels[2], atol=0.51)
+
+
+def test_too_few_photographs_is_an_error(photos, config):
+    with pytest.raises(DataError, match="batch_size=8 photographs. Received: 4"):
+        data.batches(photos.select(range(4)), config)

@@ -1,0 +1,154 @@
+"""Runs as a user starts them: by the tool, in a process of their own, with real kills."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from ifrp_tf import checkpoint, train
+from ifrp_tf.errors import ConfigError, ModelError
+from ifrp_tf.presets import preset
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = [
+    "--preset=toy", "--set=train.batch_size=8", "--set=train.epoch_pictures=96", "--set=data.validation_count=8",
+    "--set=train.pictures=288", "--set=train.deterministic=true", "--set=train.checkpoint_steps=4",
+    "--set=data.styles=pencil,oil", "--set=loss.adversarial_start=10",
+]  # fmt: skip
+
+
+def start(run_dir, *flags):
+    command = [sys.executable, "tools/train.py", *SMALL, f"--run_dir={run_dir}", *flags]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process):
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output[-2000:]
+
+
+def weights(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def wait_for_checkpoint_after(folder, step, process):
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        names = checkpoint.list_checkpoints(folder / "checkpoints")
+        if names and int(names[-1].name[5:]) > step:
+            return int(names[-1].name[5:])
+        time.sleep(0.02)
+    raise AssertionError(f"no checkpoint after step {step}: {process.communicate()[0][-2000:]}")
+
+
+def test_a_run_killed_three_times_equals_an_uninterrupted_one(tmp_path):
+    whole = start(tmp_path / "whole")
+    killed, step = tmp_path / "killed", 0
+    delays = random.Random(0)
+    for _ in range(3):
+        process = start(killed)
+        step = wait_for_checkpoint_after(killed, step, process)
+        time.sleep(delays.uniform(0.0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert step < 36
+    finish(start(killed, "--resume=must"))
+    finish(whole)
+    for name in ("srn", "dn", "srn_average"):
+        a, b = (
+            weights(tmp_path / run / "checkpoints" / "step_00000036" / f"{name}.weights.h5")
+            for run in ("whole", "killed")
+        )
+        assert a.keys() == b.keys()
+        for key in a:
+            np.testing.assert_array_equal(a[key], b[key], err_msg=f"{name} {key}")
+    for name in ("srn_optimizer", "dn_optimizer"):
+        a, b = (
+            np.load(tmp_path / run / "checkpoints" / "step_00000036" / f"{name}.npz")
+            for run in ("whole", "killed")
+        )
+        for key in a.files:
+            np.testing.assert_array_equal(a[key], b[key], err_msg=f"{name} {key}")
+    rows = [json.loads(line) for line in (killed / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [12, 24, 36]
+    for name in ("config.json", "environment.json", "log.txt", "model/srn.weights.h5", "model/mean_face.png"):
+        assert (killed / name).stat().st_size > 0, name
+
+
+def test_sigterm_saves_and_says_so(tmp_path):
+    process = start(tmp_path / "run", "--set=train.checkpoint_steps=1000")
+    log = tmp_path / "run" / "log.txt"
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and not (log.exists() and "for training" in log.read_text()):
+        time.sleep(0.1)
+    wait_for_checkpoint_after(tmp_path / "run", 11, process)  # the first epoch's end: training surely runs
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=100)[0]
+    if process.returncode != 0:  # it may have been about to end by itself
+        assert process.returncode == 130, output[-2000:]
+        assert "interrupted: saved at step" in log.read_text()
+
+
+def test_the_toy_preset_learns(tmp_path):
+    """The whole run (under a minute on an idle CPU) beats its input and the mean face."""
+    done = tool("--preset=toy", f"--run_dir={tmp_path / 'toy'}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    last = json.loads((tmp_path / "toy" / "metrics.jsonl").read_text().splitlines()[-1])["validation"]
+    assert last["model"]["psnr"] > last["mean_face"]["psnr"] + 1.0
+    assert last["model"]["psnr"] > last["input"]["psnr"] + 3.0
+    assert last["model"]["ssim"] > last["mean_face"]["ssim"]
+
+
+def test_resume_modes_and_changed_configuration(tmp_path):
+    config = preset("toy")
+    with pytest.raises(ModelError, match="Expected a checkpoint"):
+        train.run(config, "", tmp_path / "none", resume="must")
+    (tmp_path / "run" / "checkpoints" / "step_00000001").mkdir(parents=True)
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config.to_dict()))
+    with pytest.raises(ModelError, match="Expected no checkpoint"):
+        train.run(config, "", tmp_path / "run", resume="never")
+    with pytest.raises(ConfigError, match=r"train\.learning_rate: 0\.003 -> 0\.5"):
+        train.run(config.override(["train.learning_rate=0.5"]), "", tmp_path / "run")
+
+
+def tool(*flags):
+    return subprocess.run(
+        [sys.executable, "tools/train.py", *flags], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
+    done = tool("--preset=paper", "--set=train.batch_size=32", f"--run_dir={tmp_path / 'x'}", "--dry_run")
+    assert done.returncode == 0
+    plan = json.loads(done.stdout)
+    assert plan["config"]["train"]["batch_size"] == 32
+    assert plan["budget"]["steps"] == 234_375
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--preset=papr"], "Did you mean 'paper'"),
+        (["--preset=paper", "--set=train.lerning_rate=1"], "Did you mean 'learning_rate'"),
+        (["--preset=paper", "--set=train.learning_rate=abc"], "type float"),
+        (["--preset=paper", "--set=data.styles=reserved"], "reserved for testing"),
+        (["--preset=paper", "--data=/no/such/folder"], "/no/such/folder"),
+        (["--preset=paper"], "--data=FOLDER"),
+    ],
+)
+def test_usage_errors_exit_2_with_one_line(tmp_path, flags, message):
+    done = tool(*flags, f"--run_dir={tmp_path / 'x'}")
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
