@@ -103,7 +103,7 @@ def process(recover: Recover, work: Work, task: Task, name: str, progress: Progr
     Ctrl-C (or SIGTERM) finishes the batch at hand and the report; a second one stops at once.
 
     Args:
-        recover: uint8 [N, side, side, 3] to the same, N up to 16.
+        recover: uint8 [16, side, side, 3] to the same.
         work: what `opened` yields.
         task: what is to be made.
         name: of the model, for the report and the pictures.
@@ -201,8 +201,11 @@ def _recover(intakes: Sequence[Intake], recover: Recover, work: Work, task: Task
 def _answers(recover: Recover, portraits: list[np.ndarray]) -> list[np.ndarray | ModelError]:
     if not portraits:
         return []
+    # Filled up to one size of batch, since other sizes add numbers up in another order: so a picture's answer
+    # is the same to the bit, whatever its neighbours are.
+    filled = portraits + portraits[-1:] * (BATCH - len(portraits))
     try:
-        return list(recover(np.stack(portraits)))
+        return list(recover(np.stack(filled)))[: len(portraits)]
     except ModelError as error:
         if len(portraits) == 1:
             return [error]

@@ -37,7 +37,7 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
         layer, pairs, *inputs, **options
     ))  # fmt: skip
     by_norm = {layer.name: model.get_layer(norm) for norm, layer in pairs.items()}
-    for layer in folded.layers:
+    for layer in [layer for layer in folded.layers if layer.weights]:
         source = model.get_layer(layer.name)
         values = source.get_weights()
         if layer.name in by_norm:

@@ -22,6 +22,9 @@ def letterbox(pixels: np.ndarray, side: int = 128, fill: tuple[int, int, int] | 
     the right, and is filled by repeating the outermost pixels: networks are trained on misaligned pictures
     filled that way, and a bar of one colour is a hard edge that they never saw.
 
+    Pillow scales the width first, then the height, with whole levels in between; a graph that does the same
+    with `tf.image.resize(..., "bicubic", antialias=True)` and gathers at clipped indices agrees to one level.
+
     Args:
         pixels: uint8 [H, W, 3], RGB, 0-255.
         side: Of the result, in pixels, at least 1.

@@ -16,6 +16,16 @@ from ifrp_tf.types import Tensor
 PHOTO_SIDE = 128
 
 
+def photo_input() -> Tensor:
+    """The symbolic input of every frozen network: float32 photos `[N, 128, 128, 3]` in `[-1, 1]`.
+
+    Example:
+        >>> photo_input().shape
+        (None, 128, 128, 3)
+    """
+    return keras.Input((PHOTO_SIDE, PHOTO_SIDE, 3), name="photo", dtype="float32")
+
+
 @keras.saving.register_keras_serializable("ifrp_tf")
 class NetworkInput(layers.Layer):
     """From a photo in [-1, 1] to a foreign network's input: levels 0-255, cropped, minus a mean, divided.
@@ -145,6 +155,19 @@ def policy_name(dtype: str | None) -> str:
             hint="None follows the global policy of keras.mixed_precision.",
         )
     return policies[dtype]
+
+
+def initial_kernels(weights: object) -> str:
+    """The initializer of a network's kernels: random only if they stay, for drawing them costs seconds.
+
+    Args:
+        weights: Where an archive comes from, or `None` for a network with random weights.
+
+    Example:
+        >>> initial_kernels("data/weights")
+        'zeros'
+    """
+    return "glorot_uniform" if weights is None else "zeros"
 
 
 def select_outputs(

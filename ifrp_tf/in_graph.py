@@ -111,4 +111,6 @@ def _require(value: Tensor, condition: Tensor, message: Sequence[Tensor]) -> Ten
 
 
 def _start(data: Tensor) -> Tensor:
-    return tf.strings.substr(data, 0, 16)
+    # As text: a message that is not UTF-8 would hide the error behind another one in Python.
+    start = tf.strings.substr(data, 0, 16)
+    return tf.strings.unicode_transcode(start, "UTF-8", "UTF-8", replace_control_characters=True)

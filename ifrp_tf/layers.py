@@ -106,7 +106,7 @@ class SpatialTransformer(keras.layers.Layer):
         if fill not in ("zero", "edge"):
             raise ConfigError(f"SpatialTransformer expects fill 'zero' or 'edge'. Received: fill={fill!r}.")
         self.fill = fill
-        self.autocast = True  # a transform in bfloat16 would be a pixel off at 128 pixels
+        self.autocast = False  # a transform in bfloat16 would be a pixel off at 128 pixels
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Warps `inputs[0]` by `inputs[1]`."""

@@ -32,12 +32,15 @@ def load(model: keras.Model, path: str | Path) -> None:
         if count != len(model.weights):
             message = f"{str(path)!r}: expected {len(model.weights)} arrays. Received: {count}."
             raise ModelError(message, hint=hint)
-        with warnings.catch_warnings():  # Keras only warns where it leaves weights as they were
-            warnings.simplefilter("error", UserWarning)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
             model.load_weights(path)
+        left = [str(warning.message) for warning in warned if "Skipping" in str(warning.message)]
+        if left:  # Keras only warns where it leaves weights as they were
+            raise ValueError(left[0])
     except ModelError:
         raise
-    except (OSError, ValueError, KeyError, UserWarning) as error:
+    except (OSError, ValueError, KeyError) as error:
         words = " ".join(str(error).split())[:400]
         raise ModelError(f"The weights {str(path)!r} cannot be loaded: {words}", hint=hint) from error
     for weight in model.weights:

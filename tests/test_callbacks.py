@@ -46,7 +46,8 @@ def test_checkpointer_saves_by_steps_and_at_the_epochs_end(trainer, photos, tmp_
     assert checkpoint.restore_latest(tmp_path, callbacks.training_of(other))["step"] == 4
     for a, b in zip(trainer.srn_average.weights, other.srn_average.weights, strict=True):
         np.testing.assert_array_equal(a.value, b.value)
-    assert int(other.srn_optimizer.iterations) == 4
+    assert int(other.srn_optimizer.iterations) == int(trainer.srn_optimizer.iterations)
+    assert int(other.dn_optimizer.iterations) == int(trainer.dn_optimizer.iterations)
 
 
 def test_validation_writes_rows_samples_board_and_model(trainer, photos, tmp_path):

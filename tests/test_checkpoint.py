@@ -9,7 +9,8 @@ from ifrp_tf.errors import ModelError
 def small_training(seed):
     keras.utils.set_random_seed(seed)
     network = keras.Sequential(
-        [keras.Input((3,)), keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")]
+        [keras.Input((3,)), keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")],
+        name="small",
     )
     optimizer = keras.optimizers.Adam(1e-2, name="srn_optimizer")
     optimizer.build(network.trainable_variables)
@@ -74,7 +75,8 @@ def test_other_networks_and_non_finite_weights_are_refused(tmp_path):
     training = small_training(0)
     path = checkpoint.save(tmp_path / "a", training, 1)
     other = keras.Sequential(
-        [keras.Input((3,)), keras.layers.Dense(5, name="a"), keras.layers.Dense(2, name="b")]
+        [keras.Input((3,)), keras.layers.Dense(5, name="a"), keras.layers.Dense(2, name="b")],
+        name="small",
     )
     with pytest.raises(ModelError):
         checkpoint.restore(path, checkpoint.Training({"srn": other}, {}))

@@ -79,9 +79,9 @@ def test_the_number_of_frames_costs_little():
         (pictures.tiff_of_pages(30_000), "several frames, first used"),
     ]
     for data, note in cases:
-        start = time.perf_counter()
+        start = time.process_time()
         assert decode(data, WHITE).notes[0] == note
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2
 
 
 def test_a_broken_later_frame_does_not_spoil_the_first():

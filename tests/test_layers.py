@@ -233,7 +233,7 @@ def test_bfloat16_keeps_the_grid_in_float32(bfloat16):
     rounded = np.asarray(tf.cast(picture, tf.bfloat16)).astype("float32")
     # Sampling positions are 1e-5 of a pixel off in float32, which adds as much of the neighbours.
     np.testing.assert_allclose(same, rounded, rtol=2**-8, atol=2e-5)
-    # bfloat16 has steps of 0.5 near position 127, and of 0.008 near a scale of 1: waves of 8 pixels would show it.
+    # bfloat16 has steps of 0.5 near position 127, of 0.008 near a scale of 1: waves of 8 pixels show it.
     waves = np.cos(np.arange(128, dtype="float32") * np.pi / 4)[None, None, :, None].repeat(128, axis=1)
     parameters = transform(s=1.003, t_x=0.3 * 2 / 127)
     moved = SpatialTransformer("edge")([waves, parameters])

@@ -136,6 +136,13 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_a_missing_folder_of_photographs_exits_1_and_is_named(tmp_path):
+    done = tool("--preset=paper", "--data=/no/such/folder", f"--run_dir={tmp_path / 'x'}")
+    assert done.returncode == 1
+    assert "/no/such/folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -143,7 +150,6 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
         (["--preset=paper", "--set=train.lerning_rate=1"], "Did you mean 'learning_rate'"),
         (["--preset=paper", "--set=train.learning_rate=abc"], "type float"),
         (["--preset=paper", "--set=data.styles=reserved"], "reserved for testing"),
-        (["--preset=paper", "--data=/no/such/folder"], "/no/such/folder"),
         (["--preset=paper"], "--data=FOLDER"),
     ],
 )

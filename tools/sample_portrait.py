@@ -1,6 +1,6 @@
 """Makes a portrait to try tools/recover.py on, from a public-domain photograph that comes with scikit-image.
 
-python tools/sample_portrait.py --output=recovered/sample.png [--style=oil] [--seed=1]
+python tools/sample_portrait.py --output=recovered/sample.png [--style=impasto] [--seed=1]
 
 Exit code: 0 made, 1 it could not be written, 2 wrong usage.
 """
@@ -11,7 +11,7 @@ from absl import flags
 from launch import launch
 
 _OUTPUT = flags.DEFINE_string("output", None, "PNG file to write.", required=True)
-_STYLE = flags.DEFINE_string("style", "oil", "A style of ifrp_tf/styles/procedural.py.")
+_STYLE = flags.DEFINE_string("style", "impasto", "A style of ifrp_tf/styles/procedural.py.")
 _SEED = flags.DEFINE_integer("seed", 1, "Of the style's random numbers.", lower_bound=0)
 
 

@@ -33,9 +33,10 @@ def wobble(picture: Tensor, field: Tensor, reach: Tensor | float, sigma: Tensor 
 
 
 def even(light: Tensor, part: Tensor | float, sigma: Tensor | float = 14.0) -> Tensor:
-    """Takes out a part of the slow changes of a luminance map, so that dark faces get drawn too."""
-    around = smooth(light, sigma)
-    return ops.clip(light + part * (0.55 - around), 0.0, 1.0)
+    """Takes out a part of a luminance map's slow changes and widens dull tones, so that dim faces show."""
+    rest = light + part * (0.55 - smooth(light, sigma)) - 0.55
+    spread = ops.sqrt(ops.mean(ops.square(rest), axis=(1, 2), keepdims=True) + 1e-6)
+    return ops.clip(0.55 + rest * ops.clip(0.2 / spread, 1.0, 2.5), 0.0, 1.0)
 
 
 def streaks(field: Tensor, angle: Tensor, thin: Tensor | float, long: Tensor | float) -> Tensor:
@@ -73,7 +74,7 @@ def pencil(photos: Tensor, params: Tensor, field: Tensor) -> Tensor:
     tone = tone * ops.clip(1.0 + amount(params, 7, 0.15, 0.8) * hatch, 0.0, 2.0)
     cover = ops.clip(outline + tone * (1.0 - 0.5 * outline), 0.0, 1.0)
     cover = cover * ops.clip(1.0 + 0.08 * grain(field[..., 0], 0.6), 0.0, 1.2)
-    lead = ink(params, 10) * 0.6 + 0.12
+    lead = ink(params, 10) * 0.8 + 0.06
     return signed(lay(paper(params, 8), lead, cover))
 
 
@@ -90,7 +91,7 @@ def charcoal(photos: Tensor, params: Tensor, field: Tensor) -> Tensor:
     tooth = grain(field[..., 2], amount(params, 6, 0.6, 1.0))
     tooth = 0.6 * tooth + 0.5 * smear(tooth, flow_y, flow_x, 4.0, rounds=1)
     cover = step(dark - 0.5 + amount(params, 7, 0.05, 0.16) * tooth, amount(params, 8, 0.35, 0.6))
-    ground = paper(params, 9) * (1.0 - 0.35 * amount(params, 11, 0.0, 1.0)[..., None])
+    ground = paper(params, 9) * (1.0 - 0.3 * amount(params, 11, 0.0, 1.0)[..., None])
     # White chalk for the highest lights, where the paper is not white itself.
     chalk = chance(params, 12, 0.5) * step(smudged - 0.72 + 0.1 * tooth, 0.15) * 0.8
     return signed(lay(lay(ground, ops.ones_like(ground), chalk), 0.5 * ink(params, 10), cover))
@@ -100,10 +101,10 @@ def engraving(photos: Tensor, params: Tensor, field: Tensor) -> Tensor:
     """Copperplate: lines that swell in the dark and bend with the form, crossed in the deepest tones."""
     light = even(luminance(unit(photos)), amount(params, 0, 0.1, 0.6))
     down, across = gradient(light, 1.0)
-    contour = ops.clip(ops.sqrt(down * down + across * across) * 4.0, 0.0, 0.8)
+    contour = ops.clip(ops.sqrt(down * down + across * across + 1e-12) * 5.0 - 0.1, 0.0, 0.9)
     dark = ops.clip(1.0 - smooth(light, 0.7) + 0.6 * contour, 0.0, 1.0)
     y, x = coordinates(photos)
-    pitch = 6.2832 / amount(params, 1, 2.8, 4.6)
+    pitch = 6.2832 / amount(params, 1, 2.4, 3.8)
     form = amount(params, 2, 0.0, 9.0) * smooth(light, 3.0) + 0.5 * grain(field[..., 0], 10.0)
     angle = amount(params, 3, -1.6, 1.6)
     cover = ops.zeros_like(light)
@@ -112,6 +113,8 @@ def engraving(photos: Tensor, params: Tensor, field: Tensor) -> Tensor:
         swell = ops.clip((dark - start) / (1.0 - start), 0.0, 1.0) * 2.3 - 1.15
         line = step(swell + 0.95 * wave - 0.25, 0.45) * ops.cast(dark > start, "float32")
         cover = ops.maximum(cover, line)
+    wash = amount(params, 4, 0.0, 0.4)
+    cover = ops.maximum(cover + wash * (dark - cover), contour)
     cover = ops.clip(cover * (1.0 + 0.15 * grain(field[..., 1], 0.8)), 0.0, 1.0)
     return signed(lay(paper(params, 8), ink(params, 10), cover))
 

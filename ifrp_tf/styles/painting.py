@@ -63,7 +63,7 @@ def oil(photos: Tensor, params: Tensor, field: Tensor) -> Tensor:
     flat = kuwahara(picture, amount(params, 0, 0.9, 2.4))
     twist = amount(params, 1, 0.0, 3.1) + 0.8 * grain(field[..., 0], 20.0)
     flow_y, flow_x = flow(luminance(flat), twist, amount(params, 2, 0.4, 2.0))
-    dabs = grain(field[..., 1], 0.8)[..., None] * amount(params, 3, 0.02, 0.12)[..., None]
+    dabs = grain(field[..., 1], 0.8)[..., None] * amount(params, 3, 0.02, 0.09)[..., None]
     stroked = smear(flat + dabs, flow_y, flow_x, amount(params, 4, 1.5, 4.0), rounds=2)
     stroked = stroked + detail(picture, amount(params, 6, 0.2, 0.9))
     weave = grain(field[..., 2], 0.5, 1.6) + grain(field[..., 2], 1.6, 0.5)

@@ -12,6 +12,7 @@ from keras import ops
 from ifrp_tf.styles.filters import (
     amount,
     coordinates,
+    detail,
     gradient,
     grain,
     luminance,
@@ -52,21 +53,21 @@ def stained_glass(photos: Tensor, params: Tensor, field: Tensor) -> Tensor:
     free = sample(field, seed_y, seed_x)
     soft = smooth(picture, amount(params, 1, 1.2, 2.4))
     light = luminance(soft)
-    # Each pane has its own few tones, so that features inside a pane survive.
-    tone = posterise(light + 0.06 * (free[..., 0] - 0.5), ops.floor(amount(params, 2, 3.0, 6.0)))
+    # Tones are stepped softly within a pane, so that the features in it survive.
+    levels = ops.floor(amount(params, 2, 3.0, 6.0))
+    tone = posterise(light + 0.06 * (free[..., 0] - 0.5), levels, 0.4)
     pane = sample(smooth(picture, 0.35 * cell), seed_y, seed_x)
     chroma = 0.6 * (pane - luminance(pane)[..., None]) + 0.4 * (soft - light[..., None])
     # A tint of its own for each pane, which leaves its lightness to the face.
-    chroma = chroma + amount(params, 3, 0.05, 0.45)[..., None] * (free - luminance(free)[..., None])
-    glow = 1.0 + 0.12 * grain(field[..., 2], 3.0) + 0.15 * ops.clip(border / cell, 0.0, 0.5)
-    glass = (0.12 + 0.88 * tone[..., None] + chroma * amount(params, 4, 0.8, 1.5)[..., None]) * glow[
-        ..., None
-    ]
-    width = amount(params, 5, 0.1, 0.7)
-    lead = ops.maximum(
-        step(width - border, 0.5), outline(light, width + 0.6, amount(params, 6, 0.25, 0.5), 0.12)
-    )
-    return signed(lay(ops.clip(glass, 0.0, 1.0), 0.6 * ink(params, 10), lead))
+    chroma = chroma + amount(params, 3, 0.05, 0.35)[..., None] * (free - luminance(free)[..., None])
+    chroma = chroma * amount(params, 4, 0.8, 1.5)[..., None]
+    glow = 1.0 + 0.1 * grain(field[..., 2], 3.0) + 0.15 * ops.clip(border / cell, 0.0, 0.5)
+    glass = (0.12 + 0.88 * tone[..., None] + chroma) * glow[..., None]
+    glass = ops.clip(glass + detail(picture, amount(params, 7, 0.4, 1.2)), 0.0, 1.0)
+    width = amount(params, 5, 0.0, 0.6)
+    drawn = outline(light, width + 0.6, amount(params, 6, 0.25, 0.5), 0.12)
+    lead = ops.maximum(step(width - border, 0.5), drawn) * amount(params, 8, 0.5, 1.0)
+    return signed(lay(glass, 0.6 * ink(params, 10), lead))
 
 
 def facets(photos: Tensor, params: Tensor, field: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ def facets(photos: Tensor, params: Tensor, field: Tensor) -> Tensor:
     free = sample(field, seed_y, seed_x)
     # The neighbouring pixel's draws: three more numbers for each piece.
     more = sample(field, seed_y + 1.0, seed_x + 1.0)
-    reach = amount(params, 1, 1.5, 4.0)
+    reach = amount(params, 1, 1.0, 3.5)
     zoom = 1.0 + amount(params, 2, 0.0, 0.25) * (free[..., 2] - 0.5)
     from_y = seed_y + (y - seed_y) * zoom + reach * (free[..., 0] - 0.5)
     from_x = seed_x + (x - seed_x) * zoom + reach * (free[..., 1] - 0.5)

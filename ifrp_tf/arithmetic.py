@@ -1,0 +1,85 @@
+"""How much a network computes, and how fast a machine can compute at best: the floor under every timing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from ifrp_tf.errors import ModelError
+from ifrp_tf.layers import BoundTransform, SpatialTransformer
+
+MATMUL_SIDE = 2048
+"""Large enough to run at a processor's full speed, small enough to be over in a fraction of a second."""
+
+# Nothing here, or a few operations an element, which run while the multiplications wait for memory.
+_WITHOUT = (
+    keras.layers.InputLayer, keras.layers.Activation, keras.layers.Add, keras.layers.AveragePooling2D,
+    keras.layers.BatchNormalization, keras.layers.Concatenate, keras.layers.Flatten,
+    keras.layers.GroupNormalization, keras.layers.LeakyReLU, keras.layers.MaxPooling2D, keras.layers.ReLU,
+    keras.layers.Reshape, keras.layers.UpSampling2D, BoundTransform,
+)  # fmt: skip
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiply-adds of one pass of one picture: convolutions, dense layers and bilinear samplers.
+
+    Counted as the layers are written: a tap on the padding counts, and so does a row that a transposed
+    convolution cuts off. Normalisations, activations, pools and sums are left out.
+
+    Args:
+        model: functional, with one picture as input; its layers those of `networks.py`.
+
+    Raises:
+        ModelError: it has a layer that cannot be counted.
+
+    Example:
+        >>> multiply_adds(build_srn(ModelConfig(width=8, stn="none"), side=32))
+        4493056
+    """
+    return sum(by_layer(model).values())
+
+
+def by_layer(model: keras.Model) -> dict[str, int]:
+    """What `multiply_adds` sums up, by layer name.
+
+    Args:
+        model: as for `multiply_adds`.
+
+    Raises:
+        ModelError: it has a layer that cannot be counted.
+    """
+    return {layer.name: _count(layer) for layer in model.layers}
+
+
+def matmul() -> tuple[Callable[[], Any], int]:
+    """A large float32 matrix product in TensorFlow, with the threads that TensorFlow has.
+
+    Returns:
+        A function that computes it once and waits for it, and its multiply-adds.
+
+    Example:
+        >>> product, operations = matmul()
+        >>> operations == 2048**3
+        True
+    """
+    import tensorflow as tf
+
+    a, b = tf.random.stateless_uniform((2, MATMUL_SIDE, MATMUL_SIDE), (1, 2))
+    return lambda: tf.linalg.matmul(a, b)[0, 0].numpy(), MATMUL_SIDE**3
+
+
+def _count(layer: Any) -> int:
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        return math.prod(layer.input.shape[1:3]) * math.prod(layer.kernel.shape)
+    if isinstance(layer, keras.layers.Conv2D):
+        return math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
+    if isinstance(layer, keras.layers.Dense):
+        return math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
+    if isinstance(layer, SpatialTransformer):
+        return 4 * math.prod(layer.output.shape[1:])
+    if isinstance(layer, _WITHOUT):
+        return 0
+    raise ModelError(f"Expected layers of networks.py. Received: {layer.name!r}, a {type(layer).__name__}.")
