@@ -1,18 +1,14 @@
-"""How much a network computes, and how fast a machine can compute at best: the floor under every timing."""
+"""How much a network computes: the multiply-adds under every timing of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from ifrp_tf.errors import ModelError
 from ifrp_tf.layers import BoundTransform, SpatialTransformer
-
-MATMUL_SIDE = 2048
-"""Large enough to run at a processor's full speed, small enough to be over in a fraction of a second."""
 
 # Nothing here, or a few operations an element, which run while the multiplications wait for memory.
 _WITHOUT = (
@@ -52,23 +48,6 @@ def by_layer(model: keras.Model) -> dict[str, int]:
         ModelError: it has a layer that cannot be counted.
     """
     return {layer.name: _count(layer) for layer in model.layers}
-
-
-def matmul() -> tuple[Callable[[], Any], int]:
-    """A large float32 matrix product in TensorFlow, with the threads that TensorFlow has.
-
-    Returns:
-        A function that computes it once and waits for it, and its multiply-adds.
-
-    Example:
-        >>> product, operations = matmul()
-        >>> operations == 2048**3
-        True
-    """
-    import tensorflow as tf
-
-    a, b = tf.random.stateless_uniform((2, MATMUL_SIDE, MATMUL_SIDE), (1, 2))
-    return lambda: tf.linalg.matmul(a, b)[0, 0].numpy(), MATMUL_SIDE**3
 
 
 def _count(layer: Any) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from ifrp_tf import checkpoint, images, validation
 from ifrp_tf.config import Config
@@ -81,13 +80,14 @@ class Validation(keras.callbacks.Callback):
         super().__init__()
         self.run_dir, self.config, self.pairs = run_dir, config, pairs
         self.trivial = pairs.trivial_scores()
-        self.writer = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
+        self.board = _board(run_dir / "tensorboard")
         self.history = read_metrics(run_dir)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measures, draws, writes."""
         step = int(self.model.step)
-        recovered = validation.recover(self.model.srn_average, self.pairs.portraits)
+        average = training_of(self.model).networks.get("srn_average", self.model.srn)
+        recovered = validation.recover(average, self.pairs.portraits)
         scores = {"model": validation.score(recovered, self.pairs.photos), **self.trivial}
         row = {
             "step": step,
@@ -120,14 +120,18 @@ class Validation(keras.callbacks.Callback):
         return sheet
 
     def _tensorboard(self, row: dict[str, Any], sheet: np.ndarray, step: int) -> None:
-        with self.writer.as_default(step=step):
+        if self.board is None:
+            return
+        import tensorflow as tf
+
+        with self.board.as_default(step=step):
             for name, value in row["train"].items():
                 tf.summary.scalar(f"train/{name}", value)
             for who, scores in row["validation"].items():
                 for name, value in scores.items():
                     tf.summary.scalar(f"validation_{name}/{who}", value)
             tf.summary.image("samples: portrait, recovered, photo", sheet[None])
-        self.writer.flush()
+        self.board.flush()
 
     def _exhausted(self) -> bool:
         patience = self.config.train.patience
@@ -166,7 +170,9 @@ class Progress(keras.callbacks.Callback):
 
 
 def training_of(trainer: Any) -> checkpoint.Training:
-    """What a checkpoint of `trainer` holds."""
+    """What a checkpoint of `trainer` holds, brought up to date where the state lives elsewhere (JAX)."""
+    if hasattr(trainer, "pull"):
+        trainer.pull()
     networks = {"srn": trainer.srn, "dn": trainer.dn}
     if trainer.srn_average is not trainer.srn:
         networks["srn_average"] = trainer.srn_average
@@ -202,6 +208,16 @@ def trim_metrics(run_dir: Path, step: int) -> None:
     rows = [row for row in read_metrics(run_dir) if row["step"] <= step]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     images.write_bytes_atomic(run_dir / "metrics.jsonl", text.encode())
+
+
+def _board(folder: Path) -> Any:
+    """A TensorBoard writer, or None where TensorFlow, which writes them, is not in use."""
+    if keras.backend.backend() != "tensorflow":
+        logging.info("no TensorBoard files without TensorFlow; metrics.jsonl and samples/ hold the same")
+        return None
+    import tensorflow as tf
+
+    return tf.summary.create_file_writer(str(folder))
 
 
 def _duration(seconds: float) -> str:

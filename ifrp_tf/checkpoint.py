@@ -132,7 +132,7 @@ def restore(path: Path, training: Training) -> dict[str, Any]:
     return dict(state)
 
 
-def _arrays(optimizer: keras.optimizers.Optimizer) -> dict[str, np.ndarray]:
+def _arrays(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     arrays = {variable.path: np.asarray(variable.value) for variable in optimizer.variables}
     if len(arrays) != len(optimizer.variables):
         raise ModelError(f"Expected unique variable names in {optimizer.name}.")

@@ -11,15 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from ifrp_tf import images, misalign
+from ifrp_tf import portraits
 from ifrp_tf.config import Config, DataConfig
 from ifrp_tf.errors import DataError
 from ifrp_tf.photos import PhotoSet
-from ifrp_tf.styles import procedural, sets
+from ifrp_tf.styles import sets
 from ifrp_tf.types import Tensor
-
-# Independent streams of random numbers for one group of pictures.
-_FLIP, _MISALIGN, _STYLE, _PARAMS, _FIELD, _STRENGTH, _DEGRADE, _DEGRADE_FIELD = range(8)
 
 
 def batches(
@@ -102,7 +99,7 @@ def make_group(
     style: Tensor | None = None,
     flip: bool | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Turns photographs into portraits of one style: mirror, misalign, stylise, mix, degrade.
+    """`portraits.make_group` with TensorFlow's stateless random numbers.
 
     Args:
         pixels: uint8 [n, S, S, 3].
@@ -122,31 +119,8 @@ def make_group(
         key = tf.stack([tf.cast(seed, tf.int64), number * 16 + stream])
         return tf.random.stateless_uniform((count, *shape), key)
 
-    photo = images.to_model_range(pixels)
-    if config.flip if flip is None else flip:
-        photo = tf.where(noise(_FLIP, 1, 1, 1) < 0.5, tf.reverse(photo, [2]), photo)
-    parameters = misalign.similarity_parameters(
-        noise(_MISALIGN, 4),
-        max_angle=config.max_angle,
-        max_scale=config.max_scale,
-        max_shift=config.max_shift,
-        angles=config.angles or None,
-    )
-    tilted = misalign.misalign(photo, parameters)
-    if style is None:
-        style = tf.cast(noise(_STYLE, 1)[0, 0] * len(names), tf.int32)
-    portrait = procedural.stylise(
-        style, tilted, noise(_PARAMS, 16), noise(_FIELD, side, side, 3), names=tuple(names)
-    )
-    if config.strength < 1:
-        strength = config.strength + (1 - config.strength) * noise(_STRENGTH, 1)[:, 0]
-        portrait = procedural.mix(tilted, portrait, strength)
-    if config.degrade:
-        chance = noise(_DEGRADE, 17)
-        degraded = procedural.degrade(portrait, chance[:, 1:], noise(_DEGRADE_FIELD, side, side, 3))
-        portrait = tf.where(chance[:, :1, None, None] < config.degrade, degraded, portrait)
-    portrait = tf.ensure_shape(tf.clip_by_value(portrait, -1.0, 1.0), (None, side, side, 3))
-    return portrait, photo, misalign.undoing_parameters(parameters)
+    portrait, photo, transform = portraits.make_group(pixels, noise, config, names, style=style, flip=flip)
+    return tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
 
 
 def _indices(number: Tensor, group: int, count: int, seed: int) -> Tensor:

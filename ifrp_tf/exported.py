@@ -46,7 +46,10 @@ def load_srn(folder: str | Path) -> keras.Model:
     finally:
         keras.config.set_dtype_policy(policy)
     variables = [*srn.trainable_variables, *srn.non_trainable_variables]
-    expected, received = [tuple(variable.shape) for variable in variables], [values.shape for values in stored]
+    expected, received = (
+        [tuple(variable.shape) for variable in variables],
+        [values.shape for values in stored],
+    )
     if expected != received:
         raise ModelError(
             f"Expected {len(expected)} float16 arrays of {_size(expected):,} numbers in {str(folder)!r}. "

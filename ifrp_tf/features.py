@@ -16,17 +16,11 @@ import numpy as np
 from keras import layers, ops
 
 from ifrp_tf.archives import assign_arrays, load_arrays
-from ifrp_tf.frozen import (
-    FrozenPReLU,
-    NetworkInput,
-    initial_kernels,
-    photo_input,
-    policy_name,
-    select_outputs,
-)
+from ifrp_tf.frozen import FrozenPReLU, NetworkInput, initial_kernels, policy_name, select_outputs
 from ifrp_tf.images import to_levels
 from ifrp_tf.types import Tensor
 
+PHOTO_SHAPE = (128, 128, 3)
 MOBILEFACENET_FEATURE = "res_3_block1"
 """MobileFaceNet's analogue of VGG's relu3_2: the 28x28x64 sum after the second residual block of stage 3."""
 
@@ -104,17 +98,12 @@ def _mobilefacenet_graph(policy: str, initial: str, folded: bool) -> tuple[Tenso
         if stride == 2:  # padding 1 all around, less the last row and column, which no window reaches
             x = layers.ZeroPadding2D(((1, 0), (1, 0)), dtype=policy)(x)
         padding = "same" if kernel == 3 and stride == 1 else "valid"
-        settings = {
-            "strides": stride,
-            "padding": padding,
-            "use_bias": folded,
-            "dtype": own,
-            "name": f"{name}_conv2d",
-        }
+        settings = {"strides": stride, "padding": padding, "use_bias": folded, "dtype": own}
+        label = f"{name}_conv2d"
         if filters:
-            x = layers.Conv2D(filters, kernel, kernel_initializer=initial, **settings)(x)
+            x = layers.Conv2D(filters, kernel, kernel_initializer=initial, name=label, **settings)(x)
         else:
-            x = layers.DepthwiseConv2D(kernel, depthwise_initializer=initial, **settings)(x)
+            x = layers.DepthwiseConv2D(kernel, depthwise_initializer=initial, name=label, **settings)(x)
         if not folded:
             x = layers.BatchNormalization(epsilon=_EPSILON, name=f"{name}_batchnorm", dtype=policy)(x)
         if active:
@@ -122,7 +111,7 @@ def _mobilefacenet_graph(policy: str, initial: str, folded: bool) -> tuple[Tenso
         named[name] = x
         return x
 
-    inputs = photo_input()
+    inputs = keras.Input(PHOTO_SHAPE, name="photo", dtype="float32")
     grey = float(to_levels(np.zeros((), "float32")))
     x = NetworkInput([grey] * 3, 128, crop=_MOBILEFACENET_CROP)(inputs)
     x = unit(x, "conv_1", 3, 2, 64)
@@ -192,7 +181,7 @@ def vgg19(
         "kernel_initializer": initial_kernels(weights),
         "dtype": policy,
     }
-    inputs = photo_input()
+    inputs = keras.Input(PHOTO_SHAPE, name="photo", dtype="float32")
     x = NetworkInput((103.939, 116.779, 123.68), bgr=True)(inputs)
     for block, (filters, count) in enumerate(_VGG_BLOCKS, start=1):
         if block > 1:
@@ -233,7 +222,7 @@ def dlib_resnet(weights: str | Path | None = "data/weights") -> keras.Model:
         x = layers.Conv2D(filters, kernel, name=f"{name}_conv", dtype="float32", **settings)(x)
         return layers.BatchNormalization(epsilon=0.0, name=f"{name}_scale", dtype="float32")(x)
 
-    inputs = photo_input()
+    inputs = keras.Input(PHOTO_SHAPE, name="photo", dtype="float32")
     x = NetworkInput((122.782, 117.001, 104.298), 256, crop=_DLIB_CROP)(inputs)
     x = ops.relu(affine(x, "conv32_down", 32, 7, 2))
     x = layers.MaxPooling2D(3, 2, dtype="float32")(x)

@@ -13,18 +13,6 @@ from ifrp_tf.errors import ConfigError
 from ifrp_tf.images import to_levels
 from ifrp_tf.types import Tensor
 
-PHOTO_SIDE = 128
-
-
-def photo_input() -> Tensor:
-    """The symbolic input of every frozen network: float32 photos `[N, 128, 128, 3]` in `[-1, 1]`.
-
-    Example:
-        >>> photo_input().shape
-        (None, 128, 128, 3)
-    """
-    return keras.Input((PHOTO_SIDE, PHOTO_SIDE, 3), name="photo", dtype="float32")
-
 
 @keras.saving.register_keras_serializable("ifrp_tf")
 class NetworkInput(layers.Layer):

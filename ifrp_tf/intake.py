@@ -94,8 +94,8 @@ class Intake:
         """The entry in `report.json`; a box is x, y, width, height in pixels of the upright picture."""
         faces = []
         if self.made is not None and self.status != "failed":
-            names = {kind: f"{self.job.stem}_{kind}.png" for kind in KINDS}
-            files = {kind: name for kind, name in names.items() if name in self.made.outputs}
+            names = ((kind, f"{self.job.stem}_{kind}.png") for kind in KINDS)
+            files = {kind: name for kind, name in names if name in self.made.outputs}
             faces = [{"box": list(self.made.box), **files}]
         return {
             "input": str(self.job.path),
@@ -125,7 +125,7 @@ def plan(
         Jobs in the order of `found`.
 
     Example:
-        >>> plan("in", [Path("in/x.jpg"), Path("in/more/y.png")], "out")[1].stem
+        >>> plan(".", [Path("x.jpg"), Path("more/y.png")], "out")[1].stem
         'more/y'
     """
     root, real_output = _root(Path(given)), os.path.realpath(output)
@@ -191,21 +191,16 @@ def _prepare(job: Job, task: Task, before: Made | None) -> Intake:
     with _LARGE if _pixel_count(data) > _LARGE_PIXELS else nullcontext():
         picture = codec.decode(data, images.WHITE)
         portrait = images.letterbox(picture.pixels, task.side)
-    height, width = picture.pixels.shape[:2]
-    notes = picture.notes
-    if job.path.suffix and SUFFIXES.get(job.path.suffix.lower()) != picture.format:
-        notes = (f"{picture.format} data in a {job.path.suffix.lower()} file", *notes)
+    (height, width, _), notes, suffix = picture.pixels.shape, picture.notes, job.path.suffix.lower()
+    if suffix and SUFFIXES.get(suffix) != picture.format:
+        notes = (f"{picture.format} data in a {suffix} file", *notes)
     outputs = tuple(dict.fromkeys((*wanted, *(known if same else ()))))
     made = Made(sha256, size, mtime_ns, task.model, outputs, (0, 0, width, height), notes)
     return Intake(job, "recovered", made=made, portrait=portrait)
 
 
 def is_output(data: bytes) -> bool:
-    """Whether a file is a PNG that this package wrote.
-
-    Args:
-        data: its bytes.
-    """
+    """Whether the bytes of a file are a PNG that this package wrote."""
     head, key = data[:4096], PROVENANCE.encode() + b"\0"
     return head.startswith(b"\x89PNG") and (b"tEXt" + key in head or b"iTXt" + key in head)
 

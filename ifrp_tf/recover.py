@@ -177,6 +177,9 @@ def run(
             f", interrupted before {len(work.jobs) - report.recovered - report.skipped - report.failed} more"
         )
     print(f"{words}; model {recoverer.name}; {report.path}")  # noqa: T201
+    if side_by_side and report.recovered + report.skipped:
+        stem = work.jobs[0].stem if len(work.jobs) == 1 else "*"
+        print(f"side by side: {work.output / f'{stem}_side_by_side.png'}")  # noqa: T201
     return report.exit_code
 
 

@@ -27,9 +27,17 @@ class Timing:
         """Median over the turns, seconds a call."""
         return statistics.median(self.turns)
 
-    def rate(self, count: int) -> float:
-        """Things a second where a call does `count` of them."""
-        return count / self.seconds
+    def scaled(self, factor: float) -> Timing:
+        """What the timings would be for `factor` times the work."""
+        return dataclasses.replace(self, turns=tuple(seconds * factor for seconds in self.turns))
+
+    def speed(self, pictures: int) -> dict[str, float]:
+        """`ms` a call, `pictures_per_second` where a call does so many pictures, and `cores`."""
+        return {
+            "ms": 1000 * self.seconds,
+            "pictures_per_second": pictures / self.seconds,
+            "cores": self.cores,
+        }
 
 
 def interleave(
@@ -69,6 +77,7 @@ def interleave(
             turns[name].append(elapsed / done)
             spent[name][0] += cpu
             spent[name][1] += elapsed
+            del call  # with whatever it keeps running in the background
     return {name: Timing(tuple(turns[name]), spent[name][0] / spent[name][1]) for name in contenders}
 
 

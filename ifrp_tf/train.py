@@ -14,17 +14,16 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
-from ifrp_tf import images, photos, toy_faces, validation
+from ifrp_tf import callbacks, checkpoint, fitting, images, photos, toy_faces
 from ifrp_tf.config import Config
 from ifrp_tf.errors import ConfigError, ModelError
 from ifrp_tf.photos import PhotoSet
 from ifrp_tf.styles import sets
 
-Resume = Literal["auto", "never", "must"]
 # Settings that may differ on resume: they do not change what a step computes, except that `pictures`
 # stretches the cosine schedule.
 FREE_ON_RESUME = ("train.pictures", "train.checkpoint_minutes", "train.checkpoint_steps", "train.patience")
@@ -36,7 +35,7 @@ def run(
     run_dir: str | Path,
     *,
     weights: str = "data/weights",
-    resume: Resume = "auto",
+    resume: str = "auto",
 ) -> dict[str, Any]:
     """Trains, or goes on training.
 
@@ -132,10 +131,7 @@ def environment(config: Config) -> dict[str, Any]:
     }
 
 
-def _check_folder(run_dir: Path, config: Config, resume: Resume) -> None:
-    # The backend is imported late: a usage error must not wait for it.
-    from ifrp_tf import checkpoint
-
+def _check_folder(run_dir: Path, config: Config, resume: str) -> None:
     found = bool(checkpoint.list_checkpoints(run_dir / "checkpoints"))
     if resume == "must" and not found:
         raise ModelError(
@@ -167,59 +163,30 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 def _fit(
     config: Config, training: PhotoSet, held_out: PhotoSet, run_dir: Path, weights: str
 ) -> dict[str, Any]:
-    import tensorflow as tf
-
-    from ifrp_tf import callbacks, checkpoint, data
-    from ifrp_tf.objective import build_identity_network
-    from ifrp_tf.trainer import IfrpTrainer
-
-    train = config.train
-    keras.utils.set_random_seed(train.seed)
-    if train.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    keras.config.set_dtype_policy("mixed_bfloat16" if train.dtype == "bfloat16" else "float32")
-    trainer = IfrpTrainer(config, build_identity_network(config, weights))
-    keras.config.set_dtype_policy("float32")
-    trainer.compile()
+    trainer = fitting.make_trainer(config, weights)
     state = checkpoint.restore_latest(run_dir / "checkpoints", callbacks.training_of(trainer))
     if state:
-        trainer.step.assign(state["step"])
+        fitting.set_step(trainer, state["step"])
         callbacks.trim_metrics(run_dir, state["step"])
-        logging.info("resumed at step %d of %d", state["step"], train.steps)
-    styles = sets.resolve(config.data.styles)
-    fixed = list(data.fixed_portraits(held_out, config.data, styles=styles).batch(50).as_numpy_iterator())
-    pairs = validation.FixedPairs(
-        images.to_uint8(_joined(fixed, 0)), images.to_uint8(_joined(fixed, 1)), photos.mean_face(training)
-    )
+        logging.info("resumed at step %d of %d", state["step"], config.train.steps)
     checkpointer = callbacks.Checkpointer(run_dir / "checkpoints", config)
-    watch = [
-        callbacks.FiniteGuard(),
-        callbacks.Progress(config),
-        callbacks.Validation(run_dir, config, pairs),
-        checkpointer,
-    ]
-    epochs = -(-train.steps // train.epoch_steps)
-    done = int(trainer.step)
-    if done < train.steps:
-        batches = data.batches(training, config, step=trainer.step.value)
+    if int(trainer.step) < config.train.steps:
+        pairs = fitting.fixed_pairs(held_out, training, config)
+        watch = [
+            callbacks.FiniteGuard(),
+            callbacks.Progress(config),
+            callbacks.Validation(run_dir, config, pairs),
+            checkpointer,
+        ]
         _terminate_as_interrupt()
         try:
-            trainer.fit(
-                batches, epochs=epochs, initial_epoch=done // train.epoch_steps, callbacks=watch,
-                shuffle=False, verbose=0
-            )
+            fitting.fit(trainer, training, watch)
         except KeyboardInterrupt:
             checkpointer.save()
             logging.info("interrupted: saved at step %d", int(trainer.step))
             raise
     rows = callbacks.read_metrics(run_dir)
     return rows[-1] if rows else {}
-
-
-def _joined(batches: list[tuple[Any, ...]], part: int) -> Any:
-    import numpy as np
-
-    return np.concatenate([batch[part] for batch in batches])
 
 
 def _terminate_as_interrupt() -> None:

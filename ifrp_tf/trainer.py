@@ -55,7 +55,7 @@ class IfrpTrainer(keras.Model):
         names = ["loss", *self.objective.term_names, *(adversarial if config.loss.adversarial else [])]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
 
-    def compile(self) -> None:  # type: ignore[override]
+    def compile(self) -> None:
         """Makes and BUILDS both optimizers: unbuilt ones would silently lose their state on resume."""
         super().compile(optimizer=None, jit_compile=self.config.train.jit_compile)
         self.srn_optimizer = build_optimizer(self.config.train, "srn_optimizer")

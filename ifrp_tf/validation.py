@@ -39,7 +39,7 @@ def recover(srn: keras.Model, portraits: np.ndarray) -> np.ndarray:
     for part in parts:
         # The last batch is padded so that every call has one shape: no retracing.
         padded = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
-        recovered = srn(images.to_model_range(padded), training=False)
+        recovered = srn.predict_on_batch(images.to_model_range(padded))
         outputs.append(images.to_uint8(np.asarray(recovered, dtype=np.float32))[: len(part)])
     return np.concatenate(outputs)
 

@@ -56,7 +56,7 @@ def two_backends(tmp_path_factory) -> tuple[dict[str, np.ndarray], dict[str, np.
         command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as child:
         expected = backends.compute(folder)
-        output, _ = child.communicate(timeout=300)
+        output, _ = child.communicate(timeout=900)
     assert child.returncode == 0, output
     with np.load(folder / "numbers.npz") as archive:
         return expected, dict(archive)

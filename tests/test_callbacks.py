@@ -14,6 +14,7 @@ from ifrp_tf.trainer import IfrpTrainer
 def trainer():
     made = IfrpTrainer(preset("toy").override(["train.batch_size=4", "train.epoch_pictures=8"]), None)
     made.compile()
+    made.run_eagerly = True  # spares a test of few steps the tracing of a graph
     return made
 
 

@@ -5,7 +5,6 @@ import tensorflow as tf
 from ifrp_tf import data, toy_faces
 from ifrp_tf.config import Config
 from ifrp_tf.errors import DataError
-from ifrp_tf.layers import affine_grid, bilinear_sample
 from ifrp_tf.styles import procedural
 
 ASSIGN = [
@@ -76,20 +75,6 @@ def test_every_pass_shows_every_photograph_once(config):
     for seen in passes:
         assert len(np.unique(seen.round(4))) == 40
     assert not np.array_equal(passes[0], passes[1])
-
-
-def test_transform_undoes_the_misalignment(photos, config, monkeypatch):
-    """With the style left out, sampling the portrait with the third part gives the photograph back."""
-    monkeypatch.setattr(data.procedural, "stylise", lambda style, photos, params, field, names: photos)
-    config = config.override(["data.degrade=0", "data.strength=1", "data.max_angle=20"])
-    small = tf.image.resize(tf.cast(photos.pixels[:16], tf.float32), (8, 8))
-    smooth = tf.cast(tf.clip_by_value(tf.image.resize(small, (64, 64), "bicubic"), 0, 255), tf.uint8)
-    portrait, photo, transform = data.make_group(smooth, tf.constant(3, tf.int64), config.data, ("x",), 0)
-    back = bilinear_sample(portrait, affine_grid(transform, 64, 64), "edge")
-    inner = slice(20, 44)
-    error, raw = (np.abs(np.asarray(x - photo))[:, inner, inner].mean() for x in (back, portrait))
-    assert raw > 0.05
-    assert error < 0.25 * raw
 
 
 def test_fixed_portraits_never_change_and_take_styles_in_turn(photos, config):

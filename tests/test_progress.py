@@ -1,7 +1,10 @@
 import contextlib
+import fcntl
 import os
 import pty
+import struct
 import sys
+import termios
 
 from ifrp_tf.progress import Console
 
@@ -20,6 +23,7 @@ def test_only_failures_are_printed_where_nobody_watches(capsys):
 
 def test_a_terminal_shows_a_bar(monkeypatch):
     reader, writer = pty.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
     with os.fdopen(writer, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with Console(2) as console:

@@ -41,9 +41,14 @@ def test_unknown_styles_and_files_are_refused(tmp_path):
         sample.run(tmp_path / "sample.jpg")
 
 
-def test_the_tool(tmp_path):
+def test_it_is_written_where_it_is_wanted(tmp_path):
     path = tmp_path / "new" / "sample.png"
-    done = small_model.tool("sample_portrait", f"--output={path}", "--style=pencil")
-    assert done.returncode == 0, done.stderr
-    assert (done.stdout.strip(), done.stderr) == (str(path), "")
+    assert sample.run(path, style="pencil") == path
     np.testing.assert_array_equal(images.read(path).pixels, sample.portrait("pencil"))
+
+
+def test_wrong_usage_of_the_tool_exits_2(tmp_path):
+    done = small_model.tool("sample_portrait", f"--output={tmp_path / 'sample.jpg'}")
+    assert done.returncode == 2
+    assert ".png" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

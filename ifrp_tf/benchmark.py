@@ -1,0 +1,119 @@
+"""What `tools/benchmark.py` prints: how fast recovering and training are, beside what they could be at best.
+
+Everything that is compared is measured in one run and in turn (`timing.interleave`), because a machine that
+others use too is faster in one minute than in the next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ifrp_tf import files, machine, recovery_speed, training_speed
+from ifrp_tf.config import Config
+
+
+def run_recover(
+    model: str | Path,
+    *,
+    batches: Sequence[int] = (1, 16),
+    threads: int = 0,
+    rounds: int = 7,
+    json_file: str = "",
+) -> int:
+    """Prints how fast an exported model recovers faces (`recovery_speed.measure`).
+
+    Args:
+        model: a version folder, or a folder of numbered versions (the highest wins).
+        batches: batch sizes, 1 to 1,024.
+        threads: for TensorFlow and for ONNX Runtime; 0 = all cores.
+        rounds: turns of each contender, 1 or more.
+        json_file: also write the numbers here; empty = do not.
+
+    Returns:
+        0.
+
+    Raises:
+        ConfigError: a number is out of range, or `onnx` or `onnxruntime` is not installed.
+        ModelError: there is no exported model, or ONNX Runtime does not answer as the SavedModel does.
+        DataError: `json_file` cannot be written.
+    """
+    result = recovery_speed.measure(model, batches=batches, threads=threads, rounds=rounds)
+    lines = [
+        f"model {result['model']}: {result['parameters']:,} parameters, "
+        f"{result['multiply_adds'] / 1e9:.3f} G multiply-adds a picture",
+        f"TensorFlow on {result['device']}, ONNX Runtime on CPU, threads: {result['threads']}; "
+        f"answers differ by {result['difference']['mean']:.3f} levels, at most {result['difference']['max']}",
+        f"floor: a {machine.MATMUL_SIDE} x {machine.MATMUL_SIDE} float32 product, "
+        "2 operations a multiply-add",
+    ]
+    names = {"SavedModel": "savedmodel", "ONNX Runtime": "onnxruntime", "floor": "floor"}
+    columns = f"{'ms':>10}{'pictures/s':>12}{'x floor':>9}{'GFLOP/s':>9}{'cores':>7}"
+    for batch, row in result["batches"].items():
+        lines.append(f"\n{f'batch {batch}':14}{columns}")
+        lines += [
+            f"{label:14}{row[name]['ms']:>10.2f}{row[name]['pictures_per_second']:>12.1f}"
+            f"{row[name]['floors']:>9.2f}{row[name]['gflops']:>9.1f}{row[name]['cores']:>7.2f}"
+            for label, name in names.items()
+        ]
+        lines.append(f"SavedModel takes {row['savedmodel_to_onnxruntime']:.2f} x the time of ONNX Runtime")
+    return _report(lines, result, json_file)
+
+
+def run_train(
+    config: Config,
+    folder: str,
+    *,
+    weights: str = "data/weights",
+    cache: str = "runs/.cache",
+    steps: int = 20,
+    threads: int = 0,
+    json_file: str = "",
+) -> int:
+    """Prints how fast a configuration trains, and how long it waits for data (`training_speed.measure`).
+
+    Args:
+        config: what to train.
+        folder: photographs; empty for drawn faces.
+        weights: folder with the weights of the identity network.
+        cache: where decoded photographs are kept between runs.
+        steps: timed steps of each kind, 1 or more.
+        threads: for TensorFlow; 0 = all cores.
+        json_file: also write the numbers here; empty = do not.
+
+    Returns:
+        0.
+
+    Raises:
+        ConfigError: a number is out of range.
+        DataError: the photographs or weights cannot be used, or `json_file` cannot be written.
+    """
+    result = training_speed.measure(
+        config, folder, weights=weights, cache=cache, steps=steps, threads=threads
+    )
+    labels = {
+        "real": "pipeline and step",
+        "cached": "step on a cached batch",
+        "pipeline": "pipeline alone",
+    }
+    lines = [
+        f"batches of {result['batch_size']} pictures of {result['side']} pixels, {result['data']}; "
+        f"on {result['device']}, threads: {result['threads']}; {result['steps']} steps of each",
+        f"\n{'':24}{'ms a step':>11}{'pictures/s':>12}{'cores':>7}",
+    ]
+    lines += [
+        f"{label:24}{result[name]['ms']:>11.1f}{result[name]['pictures_per_second']:>12.1f}"
+        f"{result[name]['cores']:>7.2f}"
+        for name, label in labels.items()
+    ]
+    lines.append(f"waiting for data: {result['waiting_share']:.1%} of the time")
+    return _report(lines, result, json_file)
+
+
+def _report(lines: list[str], result: dict[str, Any], json_file: str) -> int:
+    print("\n".join(lines))  # noqa: T201
+    if json_file:
+        files.write_bytes_atomic(json_file, json.dumps(result, indent=2).encode())
+    return 0

@@ -1,0 +1,243 @@
+"""Measures a model on a protocol, or on anybody's folders: JSON, and a report to look at.
+
+The photographs come first, then every portrait, then the tables. A killed evaluation is gone on with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ifrp_tf import bootstrap, images, model_folder, quiet, report, retrieval, summary
+from ifrp_tf.errors import ConfigError
+from ifrp_tf.evidence import Evidence
+from ifrp_tf.journal import Journal
+from ifrp_tf.measuring import BATCH, Measurement, Subject
+from ifrp_tf.pairing import FolderPairs, Gallery, Protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What was measured.
+
+    Attributes:
+        result: the content of the JSON file.
+        evidence: the rows behind it.
+    """
+
+    result: dict[str, Any]
+    evidence: Evidence
+
+    @property
+    def exit_code(self) -> int:
+        """0 all portraits measured, 1 some not."""
+        return int(self.result["counts"]["failed"] > 0)
+
+
+def evaluate(
+    subject: Subject,
+    protocol: Protocol,
+    path: Path,
+    *,
+    gallery: Gallery | None = None,
+    detect: int = 0,
+    resamples: int = bootstrap.RESAMPLES,
+) -> Evaluation:
+    """Measures a model on a protocol, or goes on measuring it.
+
+    Args:
+        subject: the model, and what to measure it with.
+        protocol: the pictures.
+        path: of the rows; those there are used if they were measured with the same settings.
+        gallery: photographs to search; those of the protocol by default.
+        detect: pictures of each style in which faces are looked for by a detector.
+        resamples: of the bootstrap.
+
+    Returns:
+        The result. Equal arguments give equal digits, also after an interruption.
+
+    Raises:
+        DataError: if not one portrait could be measured.
+        ModelError: if the model gives no usable answer.
+    """
+    mean, origin = _mean_face(subject, protocol)
+    settings = _settings(subject, protocol, gallery, mean, origin)
+    with Journal(path, settings) as journal:
+        work = Measurement(subject, protocol, gallery, mean, journal)
+        work.measure_photos()
+        work.measure_gallery()
+        work.measure_portraits()
+        evidence = work.evidence()
+        result = {
+            "model": {"name": subject.name, "sha256": subject.fingerprint},
+            **summary.summarise(evidence, resamples=resamples),
+            "counts": work.counts(evidence),
+            "problems": [vars(problem) for problem in work.problems()],
+            "settings": settings,
+        }
+        if detect:
+            result["detected"] = work.detect(detect)
+    return Evaluation(result, evidence)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `tools/evaluate.py` is asked for.
+
+    Attributes:
+        model: as in `Recoverer.load`.
+        json: file for the result; the rows stand beside it in `<stem>.rows.jsonl`.
+        portraits: folder of `<style>/<name>.<ext>`; with `photos`, in place of a protocol.
+        photos: folder of `<name>.<ext>`.
+        protocol: name of a built-in protocol; empty for folders.
+        faces: test photographs of `procedural`.
+        sketches: folder of `sketches`.
+        styles: of `procedural`: a set or names.
+        limit: photographs of a built-in protocol; 0 = all.
+        seed: of a built-in protocol.
+        gallery: folder of photographs to search; empty: those of the protocol.
+        descriptor: `dlib`, `mobilefacenet` or `none`.
+        weights: folder of the descriptor's weights.
+        detect: pictures of each style in which a detector looks for a face.
+        report: folder for the report; empty for none.
+        trust: load a model whose checksums do not match.
+    """
+
+    model: str
+    json: str
+    portraits: str = ""
+    photos: str = ""
+    protocol: str = ""
+    faces: str = "data/faces/test"
+    sketches: str = "data/sketches"
+    styles: str = "reserved"
+    limit: int = 0
+    seed: int = 0
+    gallery: str = ""
+    descriptor: str = "dlib"
+    weights: str = "data/weights"
+    detect: int = 0
+    report: str = ""
+    trust: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.portraits) != bool(self.photos) or bool(self.portraits) == bool(self.protocol):
+            raise ConfigError(
+                "Expected --portraits=DIR and --photos=DIR, or --protocol=NAME. "
+                f"Received: {self.portraits!r}, {self.photos!r}, {self.protocol!r}."
+            )
+        for name in ("limit", "seed", "detect"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"Expected --{name} to be at least 0. Received: {getattr(self, name)}.")
+        if Path(self.json).is_dir():
+            raise ConfigError(f"Expected --json to be a file. Received: the folder {self.json!r}.")
+
+
+def run(request: Request) -> int:
+    """What `tools/evaluate.py` does: writes the JSON and the report, prints the table.
+
+    Args:
+        request: what is asked for.
+
+    Returns:
+        Exit code: 0 all portraits measured, 1 some not.
+
+    Raises:
+        ConfigError: wrong usage.
+        DataError: pictures or weights cannot be used.
+        ModelError: the model is unusable.
+    """
+    found = model_folder.locate(request.model)
+    side = model_folder.read_config(found).data.side
+    protocol, gallery = _pictures(request, side)
+    with quiet.start_up():
+        from ifrp_tf.recover import Recoverer
+
+        recoverer = Recoverer.load(request.model, trust=request.trust)
+    descriptor = None if request.descriptor == "none" else retrieval.load(request.descriptor, request.weights)
+    subject = Subject(
+        recover=recoverer.recover_batch,
+        name=recoverer.name,
+        fingerprint=recoverer.fingerprint,
+        mean_face=read_mean_face(found, side),
+        descriptor=descriptor,
+    )
+    path = Path(request.json)
+    done = evaluate(
+        subject, protocol, path.with_suffix(".rows.jsonl"), gallery=gallery, detect=request.detect
+    )
+    images.write_bytes_atomic(path, json.dumps(done.result, indent=1, allow_nan=False).encode() + b"\n")
+    if request.report:
+        report.write(done.result, done.evidence, protocol, subject.recover, Path(request.report))
+    print(report.markdown(done.result))  # noqa: T201
+    return done.exit_code
+
+
+def read_mean_face(found: model_folder.ModelFolder, side: int) -> np.ndarray | None:
+    """The mean training face that lies beside a model.
+
+    Args:
+        found: of `model_folder.locate`.
+        side: of the model's pictures, pixels.
+
+    Returns:
+        uint8 [side, side, 3]; None where there is none.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    path = (found.path if found.kind == "version" else found.path.parent) / model_folder.MEAN_FACE
+    return images.fit(images.read(path).pixels, side) if path.is_file() else None
+
+
+def _pictures(request: Request, side: int) -> tuple[Protocol, Gallery | None]:
+    protocol: Protocol
+    if request.protocol:
+        from ifrp_tf import protocols  # late: folders are looked through without TensorFlow
+
+        protocol = protocols.build(
+            request.protocol,
+            side=side,
+            faces=request.faces,
+            sketches=request.sketches,
+            styles=request.styles,
+            limit=request.limit,
+            seed=request.seed,
+        )
+    else:
+        protocol = FolderPairs(request.portraits, request.photos, side=side)
+    return protocol, Gallery(request.gallery, side=side) if request.gallery else None
+
+
+def _mean_face(subject: Subject, protocol: Protocol) -> tuple[np.ndarray, str]:
+    """The constant answer, and where it comes from."""
+    if subject.mean_face is not None:
+        return subject.mean_face, "of the training photographs"
+    total, count = np.zeros((protocol.side, protocol.side, 3)), 0
+    for start in range(0, len(protocol.photos), BATCH):
+        pixels = protocol.read_photos(protocol.photos[start : start + BATCH]).pixels
+        total, count = total + pixels.sum(axis=0, dtype=np.float64), count + len(pixels)
+    mean = np.floor(total / max(1, count) + 0.5).astype(np.uint8)
+    return (
+        mean,
+        "of the photographs evaluated on, for the model brings none: a better answer than it could know",
+    )
+
+
+def _settings(
+    subject: Subject, protocol: Protocol, gallery: Gallery | None, mean: np.ndarray, origin: str
+) -> dict[str, Any]:
+    """Plain values that determine every row."""
+    descriptor = subject.descriptor
+    return {
+        "model": subject.fingerprint,
+        "protocol": {"name": protocol.name, **protocol.settings},
+        "gallery": gallery.settings if gallery else None,
+        "descriptor": {"name": descriptor.name, "weights": descriptor.fingerprint} if descriptor else None,
+        "mean_face": {"origin": origin, "sha256": hashlib.sha256(mean.tobytes()).hexdigest()[:16]},
+    }

@@ -1,0 +1,131 @@
+"""What differs between the backends when a run is trained: the trainer, the fixed portraits, the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from ifrp_tf import images, photos, validation
+from ifrp_tf.config import Config
+from ifrp_tf.objective import build_identity_network
+from ifrp_tf.photos import PhotoSet
+from ifrp_tf.styles import sets
+
+# Steps between two looks at the losses under JAX: a look waits for the device.
+JAX_LOG_STEPS = 25
+
+
+def is_jax() -> bool:
+    """Whether Keras runs on JAX (`KERAS_BACKEND=jax`); TensorFlow otherwise."""
+    return keras.backend.backend() == "jax"
+
+
+def make_trainer(config: Config, weights: str) -> Any:
+    """The trainer of the backend, ready to be restored or to start.
+
+    Args:
+        config: the whole configuration.
+        weights: folder with the weights of the identity network.
+
+    Returns:
+        `trainer_jax.JaxTrainer` or a compiled `trainer.IfrpTrainer`.
+    """
+    train = config.train
+    keras.utils.set_random_seed(train.seed)
+    keras.config.set_dtype_policy("mixed_bfloat16" if train.dtype == "bfloat16" else "float32")
+    try:
+        identity = build_identity_network(config, weights)
+        if is_jax():
+            from ifrp_tf.trainer_jax import JaxTrainer
+
+            return JaxTrainer(config, identity)
+        import tensorflow as tf
+
+        from ifrp_tf.trainer import IfrpTrainer
+
+        if train.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        trainer = IfrpTrainer(config, identity)
+        trainer.compile()
+        return trainer
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def set_step(trainer: Any, step: int) -> None:
+    """Tells a trainer whose variables were restored how many steps are done."""
+    if is_jax():
+        trainer.push(step)
+    else:
+        trainer.step.assign(step)
+
+
+def fixed_pairs(held_out: PhotoSet, training: PhotoSet, config: Config) -> validation.FixedPairs:
+    """The portraits that validation looks at all through a run."""
+    styles = sets.resolve(config.data.styles)
+    if is_jax():
+        from ifrp_tf import data_jax
+
+        made = data_jax.fixed_portraits(held_out, config.data, styles=styles)
+    else:
+        from ifrp_tf import data
+
+        parts = list(data.fixed_portraits(held_out, config.data, styles=styles).as_numpy_iterator())
+        made = np.stack([part[0] for part in parts]), np.stack([part[1] for part in parts])
+    return validation.FixedPairs(
+        images.to_uint8(made[0]), images.to_uint8(made[1]), photos.mean_face(training)
+    )
+
+
+def fit(trainer: Any, training: PhotoSet, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """Trains from the trainer's step to the end of its budget.
+
+    Args:
+        trainer: from `make_trainer`.
+        training: training photographs.
+        callbacks: called after steps and epochs; under JAX after every 25 steps.
+    """
+    if is_jax():
+        _fit_jax(trainer, training, callbacks)
+        return
+    from ifrp_tf import data
+
+    train, done = trainer.config.train, int(trainer.step)
+    trainer.fit(
+        data.batches(training, trainer.config, step=trainer.step.value),
+        epochs=-(-train.steps // train.epoch_steps),
+        initial_epoch=done // train.epoch_steps,
+        callbacks=list(callbacks),
+        shuffle=False,
+        verbose=0,
+    )
+
+
+def _fit_jax(trainer: Any, training: PhotoSet, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    import jax
+
+    train = trainer.config.train
+    pixels = jax.device_put(np.ascontiguousarray(training.pixels))
+    step = trainer.step
+    for callback in callbacks:
+        callback.set_model(trainer)
+    pending: list[dict[str, Any]] = []
+    epoch: list[dict[str, float]] = []
+    while step < train.steps and not trainer.stop_training:
+        trainer.state, values = trainer.train_on_photos(trainer.state, pixels)
+        pending.append(values)
+        step += 1
+        ends = step % train.epoch_steps == 0 or step == train.steps
+        if ends or step % JAX_LOG_STEPS == 0:
+            epoch.extend({k: float(v) for k, v in row.items()} for row in jax.device_get(pending))
+            pending = []
+            logs = {name: float(np.mean([row[name] for row in epoch])) for name in epoch[0]}
+            for callback in callbacks:
+                callback.on_train_batch_end(step, logs)
+            if ends:
+                for callback in callbacks:
+                    callback.on_epoch_end((step - 1) // train.epoch_steps, logs)
+                epoch = []

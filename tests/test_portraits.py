@@ -1,0 +1,76 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ifrp_tf import portraits, toy_faces
+from ifrp_tf.config import DataConfig
+from ifrp_tf.layers import affine_grid, bilinear_sample
+from ifrp_tf.styles import procedural
+
+CONFIG = DataConfig(side=64)
+
+
+def noise_of(seed, count=8):
+    def noise(stream, *shape):
+        return tf.random.stateless_uniform((count, *shape), [seed, stream])
+
+    return noise
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return tf.convert_to_tensor(toy_faces.draw(8, side=64, seed=1).pixels)
+
+
+def make(pixels, seed=0, config=CONFIG, **options):
+    return [
+        np.asarray(part)
+        for part in portraits.make_group(pixels, noise_of(seed), config, procedural.TRAIN, **options)
+    ]
+
+
+def test_form_range_and_purity(pixels):
+    first, again, other = make(pixels), make(pixels), make(pixels, seed=1)
+    portrait, photo, transform = first
+    assert portrait.shape == photo.shape == (8, 64, 64, 3)
+    assert transform.shape == (8, 4)
+    assert portrait.min() >= -1
+    assert portrait.max() <= 1
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_photo_is_the_photograph_or_its_mirror_image(pixels):
+    photo = make(pixels)[1]
+    straight = portraits.images.to_model_range(np.asarray(pixels))
+    mirrored = [not np.allclose(p, s) for p, s in zip(photo, straight, strict=True)]
+    assert any(mirrored)
+    assert not all(mirrored)
+    for p, s, turned in zip(photo, straight, mirrored, strict=True):
+        np.testing.assert_allclose(p, s[:, ::-1] if turned else s)
+    np.testing.assert_allclose(make(pixels, flip=False)[1], straight)
+
+
+def test_transform_undoes_the_misalignment(pixels, monkeypatch):
+    """With the style left out, sampling the portrait with the third part gives the photograph back."""
+    monkeypatch.setattr(procedural, "stylise", lambda style, photos, params, field, names: photos)
+    config = dataclasses.replace(CONFIG, degrade=0.0, strength=1.0, max_angle=20.0)
+    small = tf.image.resize(tf.cast(pixels, tf.float32), (8, 8))
+    smooth = tf.cast(tf.clip_by_value(tf.image.resize(small, (64, 64), "bicubic"), 0, 255), tf.uint8)
+    portrait, photo, transform = make(smooth, config=config)
+    back = np.asarray(bilinear_sample(tf.constant(portrait), affine_grid(transform, 64, 64), "edge"))
+    inner = slice(20, 44)
+    error, raw = (np.abs(x - photo)[:, inner, inner].mean() for x in (back, portrait))
+    assert raw > 0.05
+    assert error < 0.25 * raw
+
+
+def test_strength_and_degradation_are_used(pixels):
+    plain = dataclasses.replace(CONFIG, degrade=0.0, strength=1.0)
+    base = make(pixels, config=plain, style=0)[0]
+    assert not np.array_equal(base, make(pixels, config=dataclasses.replace(plain, strength=0.2), style=0)[0])
+    assert not np.array_equal(base, make(pixels, config=dataclasses.replace(plain, degrade=1.0), style=0)[0])
+    assert not np.array_equal(base, make(pixels, config=plain, style=1)[0])

@@ -1,0 +1,261 @@
+"""The procedural styles; run as a program under JAX it writes what that backend makes of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ifrp_tf import toy_faces
+from ifrp_tf.errors import ConfigError
+from ifrp_tf.misalign import FILLS, misalign, similarity_parameters
+from ifrp_tf.styles import procedural
+from ifrp_tf.styles.procedural import RESERVED, STYLES, TRAIN, degrade, mix, stylise
+
+SIDE = 64
+COUNT = 3
+
+
+def material(count=COUNT, side=SIDE, seed=3):
+    """Drawn faces in [-1, 1] and the two kinds of noise."""
+    random = np.random.default_rng(seed)
+    photos = toy_faces.draw(count, side=side, seed=seed).pixels / np.float32(127.5) - 1
+    params = random.random((count, procedural.PARAMS), dtype="float32")
+    return photos.astype("float32"), params, random.random((count, side, side, 3), dtype="float32")
+
+
+def looks():
+    """By name, every style and the degradation as a function of (photos, params, field)."""
+    return {**STYLES, "degrade": degrade}
+
+
+def jax_numbers():
+    """What JAX makes of the same inputs: every look compiled, the switch, and the misalignments."""
+    import jax
+
+    arrays = material()
+    numbers = {name: jax.jit(look)(*arrays) for name, look in looks().items()}
+    switch = jax.jit(lambda index, *rest: stylise(index, *rest, names=SHORT))
+    for index in range(len(SHORT)):
+        numbers[f"switch/{index}"] = switch(index, *arrays)
+    for fill in FILLS:
+        numbers[f"misalign/{fill}"] = misalign(arrays[0], tilts(), fill)
+    return numbers
+
+
+SHORT = ("tonal", "sketch", "statistics")
+
+
+def tilts():
+    return np.array(similarity_parameters(material()[1][:, :4]))
+
+
+@pytest.fixture(scope="module")
+def portraits():
+    """Every look of the same faces and noise, computed eagerly once."""
+    arrays = material()
+    return {name: np.asarray(look(*arrays)) for name, look in looks().items()}
+
+
+@pytest.fixture(scope="module")
+def jax_portraits(tmp_path_factory):
+    pytest.importorskip("jax")
+    target = tmp_path_factory.mktemp("jax") / "numbers.npz"
+    root = str(Path(__file__).resolve().parents[1])
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": root}
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiled once, run once
+    command = [sys.executable, __file__, str(target)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    with np.load(target) as archive:
+        return dict(archive)
+
+
+@pytest.mark.parametrize("name", looks())
+def test_portraits_are_finite_and_in_range(name, portraits):
+    portrait = portraits[name]
+    assert portrait.shape == (COUNT, SIDE, SIDE, 3)
+    assert portrait.dtype == np.float32
+    assert np.isfinite(portrait).all()
+    assert portrait.min() >= -1
+    assert portrait.max() <= 1
+    assert portrait.std() > 0.1
+
+
+@pytest.mark.parametrize("name", looks())
+def test_black_white_and_the_ends_of_the_noise_are_finite(name):
+    photos = np.stack([np.full((48, 48, 3), level, "float32") for level in (-1, 1, 0)])
+    for noise in (0.0, np.nextafter(np.float32(1), np.float32(0))):
+        params = np.full((3, procedural.PARAMS), noise, "float32")
+        portrait = np.asarray(looks()[name](photos, params, np.full((3, 48, 48, 3), noise, "float32")))
+        assert np.isfinite(portrait).all()
+        assert np.abs(portrait).max() <= 1
+
+
+def test_styles_differ_from_each_other_and_from_the_photo(portraits):
+    photos = material()[0]
+    pictures = {"photo": photos, **{name: portraits[name] for name in STYLES}}
+    names = list(pictures)
+    for k, first in enumerate(names):
+        for second in names[k + 1 :]:
+            gap = np.abs(pictures[first] - pictures[second]).mean(axis=(1, 2, 3))
+            assert gap.max() > 0.12, (first, second, gap)
+            assert gap.min() > 0.03, (first, second, gap)
+
+
+@pytest.mark.parametrize("name", looks())
+def test_params_and_field_both_change_the_look_and_nothing_else_does(name, portraits):
+    look = looks()[name]
+    photos, params, field = material()
+    np.testing.assert_array_equal(look(photos, params, field), portraits[name])
+    others = np.random.default_rng(9)
+    by_params = np.asarray(look(photos, others.random(params.shape, dtype="float32"), field))
+    assert np.abs(by_params - portraits[name]).mean() > 0.08
+    by_field = np.asarray(look(photos, params, others.random(field.shape, dtype="float32")))
+    assert np.abs(by_field - portraits[name]).mean() > 0.01
+
+
+@pytest.mark.parametrize("name", looks())
+def test_pictures_of_a_group_do_not_see_each_other(name, portraits):
+    alone = looks()[name](*(array[1:2] for array in material()))
+    np.testing.assert_allclose(alone, portraits[name][1:2], atol=2e-3)
+
+
+def test_graph_gives_what_eager_gives(portraits):
+    import tensorflow as tf
+
+    names = tuple(STYLES)
+    photos, params, field = material()
+    groups = tf.data.Dataset.range(len(names)).map(
+        lambda index: stylise(index, photos, params, field, names=names)
+    )
+    for name, portrait in zip(names, groups.as_numpy_iterator(), strict=True):
+        assert_same_look(portrait, portraits[name], name)
+    (degraded,) = tf.data.Dataset.from_tensors((photos, params, field)).map(degrade).as_numpy_iterator()
+    assert_same_look(degraded, portraits["degrade"], "degrade")
+
+
+def test_jax_gives_what_tensorflow_gives(portraits, jax_portraits):
+    for name, portrait in portraits.items():
+        assert_same_look(jax_portraits[name], portrait, name)
+    for index, name in enumerate(SHORT):
+        assert_same_look(jax_portraits[f"switch/{index}"], portraits[name], name)
+    for fill in FILLS:
+        expected = misalign(material()[0], tilts(), fill)
+        np.testing.assert_allclose(jax_portraits[f"misalign/{fill}"], expected, atol=1e-4)
+
+
+def assert_same_look(ours, expected, name):
+    """Equal to 1e-3, but for the few pixels in which rounding tips a step, a tile or a nearest pixel."""
+    away = np.abs(np.asarray(ours) - expected).max(axis=-1)
+    assert np.mean(away > 1e-3) < 0.02, (name, np.mean(away > 1e-3), away.max())
+    assert away.mean() < 2e-3, (name, away.mean())
+
+
+def test_the_switch_takes_the_style_of_its_number(portraits):
+    arrays = material()
+    for index in (0, 7, len(TRAIN) - 1):
+        portrait = stylise(np.int32(index), *arrays)
+        np.testing.assert_allclose(portrait, portraits[TRAIN[index]], atol=1e-5)
+    beyond = stylise(np.int64(99), *arrays, names=SHORT)
+    np.testing.assert_allclose(beyond, portraits[SHORT[-1]], atol=1e-5)
+    np.testing.assert_array_equal(stylise(0, *arrays, names=("oil",)), portraits["oil"])
+
+
+def test_reserved_styles_are_never_trained_on():
+    assert len(RESERVED) == 3
+    assert not set(RESERVED) & set(TRAIN)
+    assert set(RESERVED) | set(TRAIN) == set(STYLES)
+    assert [name for name in STYLES if name in TRAIN] == list(TRAIN)
+    assert len(STYLES) >= 14
+
+
+def test_wrong_names_and_sizes_are_refused():
+    arrays = material()
+    with pytest.raises(ConfigError, match="cubism"):
+        stylise(0, *arrays, names=("oil", "cubism"))
+    with pytest.raises(ConfigError, match="names"):
+        stylise(0, *arrays, names=())
+    with pytest.raises(ConfigError, match="12 x 12"):
+        stylise(0, *(array[:, :12, :12] if array.ndim == 4 else array for array in arrays))
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_small_pictures_will_do(name):
+    portrait = np.asarray(STYLES[name](*material(side=procedural.SMALLEST_SIDE)))
+    assert portrait.shape == (COUNT, 16, 16, 3)
+    assert np.isfinite(portrait).all()
+
+
+def test_the_look_does_not_depend_on_the_size_of_the_picture():
+    """Lines and cells grow with the side: a portrait of twice the size, halved, has the same mean tones."""
+    photos, params, _ = material(side=128)
+    random = np.random.default_rng(2)
+    for name in ("sketch", "oil", "halftone", "mosaic"):
+        large = STYLES[name](photos, params, random.random((COUNT, 128, 128, 3), dtype="float32"))
+        halved = photos.reshape(COUNT, 64, 2, 64, 2, 3).mean(axis=(2, 4))
+        small = STYLES[name](halved, params, random.random((COUNT, 64, 64, 3), dtype="float32"))
+        blocks = [
+            np.asarray(p).reshape(COUNT, 4, s, 4, s, 3).mean(axis=(2, 4))
+            for p, s in ((large, 32), (small, 16))
+        ]
+        np.testing.assert_allclose(*blocks, atol=0.3)
+        assert np.abs(blocks[0] - blocks[1]).mean() < 0.1, name
+
+
+def test_mix_goes_from_the_photo_to_the_portrait(portraits):
+    photos = material()[0]
+    mixed = np.asarray(mix(photos, portraits["comic"], np.array([0.0, 1.0, 0.25], "float32")))
+    np.testing.assert_array_equal(mixed[0], photos[0])
+    np.testing.assert_allclose(mixed[1], portraits["comic"][1], atol=1e-6)
+    np.testing.assert_allclose(mixed[2], 0.75 * photos[2] + 0.25 * portraits["comic"][2], atol=1e-6)
+
+
+def test_degradations_befall_a_part_of_the_pictures():
+    photos, params, field = material(count=200, side=16)
+    changed = np.abs(np.asarray(degrade(photos, params, field)) - photos).mean(axis=(1, 2, 3))
+    assert 0.85 < np.mean(changed > 0.01) <= 1.0
+    assert np.median(changed) > 0.08
+    spared = np.full((200, procedural.PARAMS), 0.999, "float32")
+    np.testing.assert_allclose(degrade(photos, spared, field), photos, atol=1e-5)
+    grey = np.asarray(degrade(photos, params, field))[params[:, 2] < 0.125]
+    noiseless = params[params[:, 2] < 0.125][:, 13] >= 0.5
+    assert np.ptp(grey[noiseless], axis=-1).max() < 1e-3
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_the_person_stays_recognisable(name, data_dir):
+    """A face descriptor finds the person behind a portrait far more often than chance (1 in 16)."""
+    recognised = found_among(data_dir, STYLES[name])
+    assert recognised >= (0.25 if name in ("engraving", "stained_glass") else 0.4), recognised
+
+
+_DESCRIBED: dict = {}
+
+
+def found_among(data_dir, style, count=16):
+    """The part of `count` portraits whose nearest photograph is the right one."""
+    from ifrp_tf import features, images
+
+    def describe(pictures):
+        descriptors = np.asarray(_DESCRIBED["network"](pictures))
+        return descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
+
+    if not _DESCRIBED:
+        files = sorted((data_dir / "faces" / "train" / "celeba").glob("*.jpg"))[:count]
+        if len(files) < count:
+            pytest.skip("needs the photographs described in WORKSPACE.md in data/faces/train/")
+        photos = np.stack([images.read(file).pixels for file in files])
+        _DESCRIBED["photos"] = np.asarray(images.to_model_range(photos))
+        _DESCRIBED["network"] = features.mobilefacenet(data_dir / "weights")
+        _DESCRIBED["descriptors"] = describe(_DESCRIBED["photos"])
+    _, params, field = material(count=count, side=128)
+    portraits = style(_DESCRIBED["photos"], params, field)
+    similar = describe(portraits) @ _DESCRIBED["descriptors"].T
+    return np.mean(similar.argmax(axis=1) == np.arange(count))
+
+
+if __name__ == "__main__":
+    np.savez(sys.argv[1], **{name: np.asarray(value) for name, value in jax_numbers().items()})

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ifrp_tf import data, training_speed
+from ifrp_tf.errors import ConfigError, DataError
+from ifrp_tf.presets import preset
+
+SMALL = preset("toy").override(
+    [
+        "train.batch_size=4", "train.pictures=400", "train.epoch_pictures=20", "data.side=32", "data.group=2",
+        "data.styles=pencil", "loss.adversarial=0.0",
+    ]
+)  # fmt: skip
+
+
+def test_every_number_follows_from_the_times(tmp_path):
+    result = training_speed.measure(SMALL, "", cache=str(tmp_path), steps=6)
+    assert (result["data"], result["side"], result["batch_size"]) == ("drawn faces", 32, 4)
+    assert result["steps"] >= 6
+    for name in ("real", "cached", "pipeline"):
+        speed = result[name]
+        assert all(np.isfinite(value) and value > 0 for value in speed.values()), result
+        assert speed["pictures_per_second"] == pytest.approx(4000 / speed["ms"])
+    share = 1 - result["cached"]["ms"] / result["real"]["ms"]
+    assert result["waiting_share"] == pytest.approx(max(0, share))
+    assert 0 <= result["waiting_share"] < 1
+
+
+def test_a_slow_pipeline_shows(tmp_path, monkeypatch):
+    """0.3 seconds a batch: more than a step takes."""
+    batches = data.batches
+
+    def slow(*arguments, **options):
+        def delay(*parts):
+            end = tf.timestamp() + 0.3
+            with tf.control_dependencies([tf.while_loop(lambda: tf.timestamp() < end, list, [])]):
+                return tuple(tf.identity(part) for part in parts)
+
+        return batches(*arguments, **options).map(delay)
+
+    monkeypatch.setattr(data, "batches", slow)
+    result = training_speed.measure(SMALL, "", cache=str(tmp_path), steps=3)
+    assert result["pipeline"]["ms"] >= 290
+    assert result["real"]["ms"] > result["cached"]["ms"] + 100
+    assert result["waiting_share"] > 0.2
+
+
+def test_photographs_that_are_not_there_are_refused(tmp_path):
+    with pytest.raises(DataError):
+        training_speed.measure(SMALL, str(tmp_path / "missing"), cache=str(tmp_path))
+
+
+def test_no_steps_are_refused():
+    with pytest.raises(ConfigError, match="at least 1 step"):
+        training_speed.measure(SMALL, "", steps=0)
