@@ -28,7 +28,7 @@ def make_batch(
     Returns:
         (portrait, photo, transform): float32 [B, S, S, 3] twice, float32 [B, 4].
     """
-    train, count = config.train, pixels.shape[0]
+    train, count, pixels = config.train, pixels.shape[0], jnp.asarray(pixels)
     groups = train.batch_size // config.data.group
     key = jax.random.fold_in(jax.random.key(train.seed), step)
     # One shuffled pass after another; a batch may end one pass and begin the next.

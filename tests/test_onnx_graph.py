@@ -35,9 +35,9 @@ def answers(srn, batch):
 def with_transforms(srn, batch):
     """The answers, and how far the transforms of the batch are from the identity and from each other."""
     transforms = [layer.input[1] for layer in srn.layers if isinstance(layer, SpatialTransformer)]
-    outputs = keras.Model(srn.input, [srn.output, *transforms])(batch, training=False)
-    photos, *found = (keras.ops.convert_to_numpy(output) for output in outputs)
-    return photos, [
+    outputs = keras.Model(srn.input, {"photo": srn.output, "transforms": transforms})(batch, training=False)
+    found = [keras.ops.convert_to_numpy(values) for values in outputs["transforms"]]
+    return keras.ops.convert_to_numpy(outputs["photo"]), [
         (np.abs(values - [0, 1, 0, 0]).max(axis=1).min(), np.ptp(values, axis=0).max()) for values in found
     ]
 

@@ -1,0 +1,66 @@
+"""`data_jax` in a process whose Keras backend is JAX; the facts come back as JSON."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT
+
+CHILD = """
+import json, sys
+import jax, jax.numpy as jnp
+import numpy as np
+from ifrp_tf import data_jax, toy_faces
+from ifrp_tf.config import Config
+config = Config().override(["data.side=64", "train.batch_size=8", "data.group=4", "data.flip=false"])
+pixels = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 3), np.uint8)
+make = jax.jit(lambda step: data_jax.make_batch(step, pixels, config, ("tonal", "mosaic")))
+batches = [[np.asarray(part) for part in make(jnp.int32(k))] for k in range(5)]
+again = [np.asarray(part) for part in make(jnp.int32(3))]
+seen = np.round((np.concatenate([b[1][:, 0, 0, 0] for b in batches]) + 1) / 2 * 255).astype(int)
+photos = toy_faces.draw(3, side=64)
+fixed = [data_jax.fixed_portraits(photos, config.data, styles=("tonal", "mosaic")) for _ in range(2)]
+print(json.dumps({
+    "shapes": [list(part.shape) for part in batches[0]],
+    "range": [float(batches[0][0].min()), float(batches[0][0].max())],
+    "first_pass": sorted(seen[:20].tolist()), "second_pass": sorted(seen[20:].tolist()),
+    "orders_differ": seen[:20].tolist() != seen[20:].tolist(),
+    "repeatable": all(np.array_equal(a, b) for a, b in zip(batches[3], again)),
+    "groups_differ": bool(np.abs(batches[0][2][0] - batches[0][2][4]).max() > 0),
+    "fixed_repeatable": bool(np.array_equal(fixed[0][0], fixed[1][0])),
+    "fixed_photo_error": float(np.abs((fixed[0][1] + 1) / 2 * 255 - photos.pixels).max()),
+    "tensorflow": "tensorflow" in sys.modules,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def facts():
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_batch_has_the_form_of_the_tensorflow_pipeline(facts):
+    assert facts["shapes"] == [[8, 64, 64, 3], [8, 64, 64, 3], [8, 4]]
+    assert facts["range"][0] >= -1
+    assert facts["range"][1] <= 1
+    assert facts["tensorflow"] is False
+
+
+def test_every_pass_shows_every_photograph_once_in_a_new_order(facts):
+    assert facts["first_pass"] == list(range(20))
+    assert facts["second_pass"] == list(range(20))
+    assert facts["orders_differ"]
+
+
+def test_batches_and_fixed_portraits_are_functions_of_seed_and_step(facts):
+    assert facts["repeatable"]
+    assert facts["groups_differ"]
+    assert facts["fixed_repeatable"]
+    assert facts["fixed_photo_error"] < 0.01

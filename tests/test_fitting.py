@@ -1,0 +1,64 @@
+import keras
+import numpy as np
+import pytest
+
+from ifrp_tf import fitting, photos, toy_faces
+from ifrp_tf.presets import preset
+
+CONFIG = preset("toy").override(
+    [
+        "train.batch_size=4",
+        "train.epoch_pictures=8",
+        "train.pictures=16",
+        "data.styles=tonal",
+        "data.validation_count=4",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def split():
+    return photos.split(toy_faces.draw(24, side=64), 4)
+
+
+def test_the_dtype_policy_is_the_trainers_alone():
+    trainer = fitting.make_trainer(CONFIG.override(["train.dtype=bfloat16"]), "")
+    assert keras.config.dtype_policy().name == "float32"
+    assert trainer.srn.get_layer("e1_conv").compute_dtype == "bfloat16"
+
+
+def test_equal_seeds_start_equal():
+    first, again, other = (fitting.make_trainer(CONFIG.override([f"train.seed={s}"]), "") for s in (1, 1, 2))
+    for a, b in zip(first.srn.weights, again.srn.weights, strict=True):
+        np.testing.assert_array_equal(a.value, b.value)
+    assert any(
+        not np.array_equal(a.value, b.value)
+        for a, b in zip(first.srn.weights, other.srn.weights, strict=True)
+    )
+
+
+def test_fit_goes_on_from_the_step_to_the_end_of_the_budget(split):
+    class Count(keras.callbacks.Callback):
+        epochs, steps = (), 0
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.epochs = (*self.epochs, epoch)
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.steps += 1
+
+    trainer, count = fitting.make_trainer(CONFIG, ""), Count()
+    trainer.run_eagerly = True
+    fitting.set_step(trainer, 1)
+    fitting.fit(trainer, split[0], [count])
+    assert int(trainer.step) == CONFIG.train.steps == 4
+    assert (count.steps, count.epochs) == (3, (0, 1))
+
+
+def test_fixed_pairs_belong_to_the_held_out_photographs(split):
+    training, held_out = split
+    pairs = fitting.fixed_pairs(held_out, training, CONFIG)
+    np.testing.assert_array_equal(pairs.photos, held_out.pixels)
+    assert pairs.portraits.shape == held_out.pixels.shape
+    assert not np.array_equal(pairs.portraits, pairs.photos)
+    np.testing.assert_array_equal(pairs.mean_face, photos.mean_face(training))
