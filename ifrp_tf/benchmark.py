@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ifrp_tf import files, machine, recovery_speed, training_speed
+from ifrp_tf import files, model_folder, quiet
 from ifrp_tf.config import Config
 
 
@@ -40,6 +40,9 @@ def run_recover(
         ModelError: there is no exported model, or ONNX Runtime does not answer as the SavedModel does.
         DataError: `json_file` cannot be written.
     """
+    model_folder.locate(model)  # a wrong name must not wait for TensorFlow
+    with quiet.start_up():
+        from ifrp_tf import machine, recovery_speed
     result = recovery_speed.measure(model, batches=batches, threads=threads, rounds=rounds)
     lines = [
         f"model {result['model']}: {result['parameters']:,} parameters, "
@@ -90,6 +93,10 @@ def run_train(
         ConfigError: a number is out of range.
         DataError: the photographs or weights cannot be used, or `json_file` cannot be written.
     """
+    if folder:
+        files.list_pictures(folder)  # a wrong name must not wait for TensorFlow
+    with quiet.start_up():
+        from ifrp_tf import training_speed
     result = training_speed.measure(
         config, folder, weights=weights, cache=cache, steps=steps, threads=threads
     )

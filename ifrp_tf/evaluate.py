@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ifrp_tf import bootstrap, images, model_folder, quiet, report, retrieval, summary
+from ifrp_tf import __version__, bootstrap, images, model_folder, quiet, report, retrieval, summary
 from ifrp_tf.errors import ConfigError
 from ifrp_tf.evidence import Evidence
 from ifrp_tf.journal import Journal
-from ifrp_tf.measuring import BATCH, Measurement, Subject
-from ifrp_tf.pairing import FolderPairs, Gallery, Protocol
+from ifrp_tf.measuring import BATCH, Candidate, Measurement
+from ifrp_tf.pairing import FolderPairs, Gallery, Problem, Protocol
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Evaluation:
 
     @property
     def exit_code(self) -> int:
-        """0 all portraits measured, 1 some not."""
-        return int(self.result["counts"]["failed"] > 0)
+        """0 all portraits measured and the whole gallery read, 1 not all."""
+        return int(any(Problem(**problem).is_failure for problem in self.result["problems"]))
 
 
 def evaluate(
-    subject: Subject,
+    candidate: Candidate,
     protocol: Protocol,
     path: Path,
     *,
@@ -51,7 +51,7 @@ def evaluate(
     """Measures a model on a protocol, or goes on measuring it.
 
     Args:
-        subject: the model, and what to measure it with.
+        candidate: the model, and what to measure it with.
         protocol: the pictures.
         path: of the rows; those there are used if they were measured with the same settings.
         gallery: photographs to search; those of the protocol by default.
@@ -65,16 +65,16 @@ def evaluate(
         DataError: if not one portrait could be measured.
         ModelError: if the model gives no usable answer.
     """
-    mean, origin = _mean_face(subject, protocol)
-    settings = _settings(subject, protocol, gallery, mean, origin)
+    mean, origin = _mean_face(candidate, protocol)
+    settings = _settings(candidate, protocol, gallery, mean, origin)
     with Journal(path, settings) as journal:
-        work = Measurement(subject, protocol, gallery, mean, journal)
+        work = Measurement(candidate, protocol, gallery, mean, journal)
         work.measure_photos()
         work.measure_gallery()
         work.measure_portraits()
         evidence = work.evidence()
         result = {
-            "model": {"name": subject.name, "sha256": subject.fingerprint},
+            "model": {"name": candidate.name, "sha256": candidate.fingerprint},
             **summary.summarise(evidence, resamples=resamples),
             "counts": work.counts(evidence),
             "problems": [vars(problem) for problem in work.problems()],
@@ -160,7 +160,7 @@ def run(request: Request) -> int:
 
         recoverer = Recoverer.load(request.model, trust=request.trust)
     descriptor = None if request.descriptor == "none" else retrieval.load(request.descriptor, request.weights)
-    subject = Subject(
+    candidate = Candidate(
         recover=recoverer.recover_batch,
         name=recoverer.name,
         fingerprint=recoverer.fingerprint,
@@ -169,11 +169,11 @@ def run(request: Request) -> int:
     )
     path = Path(request.json)
     done = evaluate(
-        subject, protocol, path.with_suffix(".rows.jsonl"), gallery=gallery, detect=request.detect
+        candidate, protocol, path.with_suffix(".rows.jsonl"), gallery=gallery, detect=request.detect
     )
     images.write_bytes_atomic(path, json.dumps(done.result, indent=1, allow_nan=False).encode() + b"\n")
     if request.report:
-        report.write(done.result, done.evidence, protocol, subject.recover, Path(request.report))
+        report.write(done.result, done.evidence, protocol, candidate.recover, Path(request.report))
     print(report.markdown(done.result))  # noqa: T201
     return done.exit_code
 
@@ -214,10 +214,10 @@ def _pictures(request: Request, side: int) -> tuple[Protocol, Gallery | None]:
     return protocol, Gallery(request.gallery, side=side) if request.gallery else None
 
 
-def _mean_face(subject: Subject, protocol: Protocol) -> tuple[np.ndarray, str]:
+def _mean_face(candidate: Candidate, protocol: Protocol) -> tuple[np.ndarray, str]:
     """The constant answer, and where it comes from."""
-    if subject.mean_face is not None:
-        return subject.mean_face, "of the training photographs"
+    if candidate.mean_face is not None:
+        return candidate.mean_face, "of the training photographs"
     total, count = np.zeros((protocol.side, protocol.side, 3)), 0
     for start in range(0, len(protocol.photos), BATCH):
         pixels = protocol.read_photos(protocol.photos[start : start + BATCH]).pixels
@@ -230,12 +230,13 @@ def _mean_face(subject: Subject, protocol: Protocol) -> tuple[np.ndarray, str]:
 
 
 def _settings(
-    subject: Subject, protocol: Protocol, gallery: Gallery | None, mean: np.ndarray, origin: str
+    candidate: Candidate, protocol: Protocol, gallery: Gallery | None, mean: np.ndarray, origin: str
 ) -> dict[str, Any]:
     """Plain values that determine every row."""
-    descriptor = subject.descriptor
+    descriptor = candidate.descriptor
     return {
-        "model": subject.fingerprint,
+        "version": __version__,
+        "model": candidate.fingerprint,
         "protocol": {"name": protocol.name, **protocol.settings},
         "gallery": gallery.settings if gallery else None,
         "descriptor": {"name": descriptor.name, "weights": descriptor.fingerprint} if descriptor else None,

@@ -75,7 +75,7 @@ class Journal:
 
     def done(self, kind: type, style: str, name: str) -> bool:
         """Whether a picture was measured, or could not be."""
-        mark = "*" if kind is GalleryRow else style
+        mark = "/" if kind is GalleryRow else style
         return (kind, style, name) in self._found or (FailedRow, mark, name) in self._found
 
     def of(self, kind: type) -> list[Any]:

@@ -25,7 +25,7 @@ Recover = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class Candidate:
     """What is measured, and with what.
 
     Attributes:
@@ -70,7 +70,7 @@ class Measurement:
     """The steps of an evaluation, each of which goes on where its rows end.
 
     Args:
-        subject: the model, and what to measure it with.
+        candidate: the model, and what to measure it with.
         protocol: the pictures.
         gallery: photographs to search besides those of the protocol.
         mean: uint8 [side, side, 3], the mean face.
@@ -79,13 +79,13 @@ class Measurement:
 
     def __init__(
         self,
-        subject: Subject,
+        candidate: Candidate,
         protocol: Protocol,
         gallery: Gallery | None,
         mean: np.ndarray,
         journal: Journal,
     ) -> None:
-        self._subject, self._protocol, self._gallery = subject, protocol, gallery
+        self._candidate, self._protocol, self._gallery = candidate, protocol, gallery
         self._mean, self._journal = mean, journal
 
     def measure_photos(self) -> None:
@@ -105,21 +105,21 @@ class Measurement:
 
     def measure_gallery(self) -> None:
         """The vectors of a gallery of its own."""
-        if self._gallery is None or self._subject.descriptor is None:
+        if self._gallery is None or self._candidate.descriptor is None:
             return
         for names in self._open(self._gallery.photos, GalleryRow, "", "gallery"):
             found = self._gallery.read_photos(names)
             rows = [
                 GalleryRow(*values) for values in zip(found.names, self._embed(found.pixels), strict=True)
             ]
-            self._journal.add([*rows, *_failed(found, "*")])
+            self._journal.add([*rows, *_failed(found, "/")])
 
     def measure_portraits(self) -> None:
         """Every portrait of a readable photograph: what the model makes of it, and it as it is."""
         for style in self._protocol.styles:
             for names in self._open(self._measurable(style), PairRow, style, style):
                 found, photos = self._read_pairs(style, names)
-                recovered = self._subject.recover(found.pixels)
+                recovered = self._candidate.recover(found.pixels)
                 rows = [
                     PairRow(style, *values)
                     for values in zip(
@@ -152,7 +152,7 @@ class Measurement:
             )
         photos = {row.name: row for row in self._journal.of(PhotoRow)}
         ordered = {name: photos[name] for name in self._protocol.photos if name in photos}
-        descriptor = self._subject.descriptor
+        descriptor = self._candidate.descriptor
         gallery = sorted(self._journal.of(GalleryRow), key=lambda row: row.name)
         mean = self._embed(self._mean[None])[0]
         return Evidence(styles, ordered, gallery if descriptor else (), mean, descriptor)
@@ -171,7 +171,7 @@ class Measurement:
         for style, subjects in styles.items():
             for names in self._open(subjects, DetectedRow, style, f"detection, {style}"):
                 found, _ = self._read_pairs(style, names)
-                recovered = detector.detect(self._subject.recover(found.pixels)).tolist()
+                recovered = detector.detect(self._candidate.recover(found.pixels)).tolist()
                 raw = detector.detect(found.pixels).tolist()
                 self._journal.add(map(DetectedRow, [style] * len(raw), found.names, recovered, raw))
         shares: dict[str, Any] = {
@@ -219,9 +219,9 @@ class Measurement:
         return found, self._protocol.read_photos(found.names).pixels
 
     def _embed(self, pictures: np.ndarray) -> np.ndarray:
-        if self._subject.descriptor is None or not len(pictures):
+        if self._candidate.descriptor is None or not len(pictures):
             return np.zeros((len(pictures), 0), np.float32)
-        return self._subject.descriptor.embed(np.ascontiguousarray(pictures))
+        return self._candidate.descriptor.embed(np.ascontiguousarray(pictures))
 
     def _open(self, names: Sequence[str], kind: type, style: str, label: str) -> Iterator[Sequence[str]]:
         """Batches of which something is still to be measured; always the same ones, so that digits are."""

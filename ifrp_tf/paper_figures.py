@@ -78,12 +78,12 @@ PAPER_FCR: dict[str, float] = {
 """Method -> face consistency ratio, 0 to 1."""
 
 DIFFERENCES: tuple[str, ...] = (
-    "Photographs: the paper tests on 2,000 CelebA faces and does not say how tightly they are cropped. How hard "
-    "a set is shows in what the mean face scores, which the paper does not report.",
-    "Retrieval: the paper names neither descriptor nor gallery nor k. Here they are stated, and chance stands "
-    "beside.",
-    "SSIM and FSIM: the paper does not state its settings. Here both are of the luminance, with the constants "
-    "of their authors, on 8-bit pictures.",
+    "Photographs: the paper tests on 2,000 CelebA faces and does not say how tightly they are cropped. How "
+    "hard a set is shows in what the mean face scores, which the paper does not report.",
+    "Retrieval: the paper names neither descriptor nor gallery nor k. Here they are stated, and chance is "
+    "given.",
+    "SSIM and FSIM: the paper does not state its settings. Here both are of the luminance of 8-bit pictures, "
+    "with the constants of their authors.",
     "Misalignment: the paper's ranges of scale and shift are not stated.",
 )
 """Of any protocol here to the paper's."""
@@ -91,7 +91,7 @@ DIFFERENCES: tuple[str, ...] = (
 STYLE_DIFFERENCES: dict[str, str] = {
     "procedural": "Styles: the paper's are ten artworks painted by style-transfer networks, three of them "
     "trained on. Here they are formulas, drawn anew for every portrait.",
-    "sketches": "Styles: the paper's sketches are made by a style-transfer network from the photograph itself. "
+    "sketches": "Styles: the paper's sketches are made by a style-transfer network from the photograph. "
     "Here they are drawn by hand.",
     "folders": "Styles: the paper's are ten artworks painted by style-transfer networks. Here they are what "
     "lies in the folders.",

@@ -24,7 +24,7 @@ _SERIES = (
 )
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1b1f23;background:#fff}
-body{max-width:1080px;margin:2rem auto;padding:0 1rem}
+body{max-width:1240px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem;line-height:1.25;margin:0 0 .5rem}
 h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid #d0d7de;padding-bottom:.2rem}
 h3{font-size:1rem;margin:1.4rem 0 .4rem}
@@ -36,10 +36,8 @@ th:first-child,td:first-child{text-align:left}
 th{font-weight:600;background:#f6f8fa}
 tr.first td{font-weight:600}
 .spread{display:block;color:#57606a;font-weight:400;font-size:.78rem;white-space:nowrap}
-.examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:.8rem}
+.examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:.8rem}
 figure{margin:0}figure img{width:100%;display:block;border-radius:3px}
-.legend{display:flex;justify-content:space-between;max-width:330px;font-size:.8rem;color:#57606a}
-.legend span{flex:1;text-align:center}
 .tiles{display:flex;flex-wrap:wrap;gap:.8rem;margin:1rem 0}
 .tile{border:1px solid #d0d7de;border-radius:6px;padding:.5rem .9rem;min-width:150px}
 .tile b{display:block;font-size:1.5rem;line-height:1.3}.tile span{color:#57606a;font-size:.84rem}
@@ -152,19 +150,16 @@ def chart(bins: Sequence[dict[str, Any]]) -> str:
 
 
 def _examples(shown: Mapping[str, Sequence[Example]]) -> str:
-    columns = "".join(f"<span>{name}</span>" for name in ("portrait", "recovered", "photograph", "error"))
     parts = [
         "<h2>Best, median and worst of each style</h2>",
         '<p class="note">By PSNR. From left: portrait, recovered face, photograph, error (mean of the '
         f"channels: black none, white {ERROR_SCALE} levels of 255 or more).</p>",
     ]
     for style, examples in shown.items():
-        parts.append(
-            f'<h3>{html.escape(style)}</h3><div class="legend">{columns}</div><div class="examples">'
-        )
+        parts.append(f'<h3>{html.escape(style)}</h3><div class="examples">')
         for example in examples:
             row = example.row
-            tilt = "" if row.angle is None else f", {row.angle:+.0f}°"
+            tilt = "" if row.angle is None else f", {round(row.angle):+d}°"
             psnr = "∞" if not np.isfinite(row.model.psnr) else number("psnr", row.model.psnr)
             caption = f"{example.kind}: {psnr} dB, SSIM {number('ssim', row.model.ssim)}{tilt}, {row.name}"
             parts.append(

@@ -76,8 +76,8 @@ def answers(result: dict[str, Any]) -> Table:
     note = (
         f"Means over styles; in brackets {confidence['level']:.0%} intervals of a bootstrap over subjects "
         f"({confidence['resamples']:,} resamples). FRR: the recovered face retrieves the photograph of its "
-        f"subject from {gallery:,} photographs (descriptor: {descriptor}). FCR: it retrieves its subject among "
-        "the faces recovered from another style, top 5."
+        f"subject from {gallery:,} photographs (descriptor: {descriptor}). FCR: it retrieves its subject "
+        "among the faces recovered from another style, top 5."
     )
     if descriptor == "mobilefacenet":
         note += " Models trained with this network in their loss score too well by it."
@@ -113,8 +113,8 @@ def styles(result: dict[str, Any]) -> Table:
         raw = [share for share in detected["input"].values() if share is not None]
         found = number("frr", detected["photos"]), number("frr", sum(raw) / len(raw) if raw else None)
         note = (
-            f"Face found: by mtcnn, in the faces recovered from the first {detected['pictures']} portraits of each "
-            f"style. It finds one in {found[0]} % of the photographs and {found[1]} % of the portraits."
+            f"Face found: by mtcnn, in faces recovered from the first {detected['pictures']} portraits of "
+            f"each style. It finds one in {found[0]} % of the photographs and {found[1]} % of the portraits."
         )
     return Table("By style", note, header, tuple(rows))
 
@@ -185,7 +185,7 @@ def description(result: dict[str, Any]) -> str:
         "folders": "portraits and photographs from folders",
     }[protocol["name"]]
     text = (
-        f"Model {result['model']['name']} (SHA-256 {result['model']['sha256'][:12]}…), {words}: "
+        f"Model “{result['model']['name']}” (SHA-256 {result['model']['sha256'][:12]}…), {words}: "
         f"{counts['measured']:,} portraits of {counts['subjects']:,} subjects in {len(result['styles'])} "
         f"{'style' if len(result['styles']) == 1 else 'styles'} ({', '.join(result['styles'])})"
     )

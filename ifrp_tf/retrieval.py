@@ -59,8 +59,7 @@ class NetworkDescriptor:
         side: of the pictures that the network takes, pixels; others are scaled to it.
 
     Example:
-        >>> descriptor = load("dlib", "data/weights")  # doctest: +SKIP
-        >>> descriptor.embed(photos).shape  # doctest: +SKIP
+        >>> load("dlib", "data/weights").embed(photos).shape  # doctest: +SKIP
         (400, 128)
     """
 
@@ -99,8 +98,8 @@ def load(name: str, weights: str | Path = "data/weights") -> NetworkDescriptor:
     """A descriptor by name.
 
     Args:
-        name: `dlib` (dlib's ResNet, Euclidean; independent of every loss) or `mobilefacenet` (cosine; the
-            identity network of some training runs, which then score too well).
+        name: `dlib` (Euclidean; independent of every loss), or `mobilefacenet` (cosine; models trained to
+            please it score too well).
         weights: folder with the archives of `features.py`.
 
     Raises:
@@ -127,7 +126,7 @@ def pairwise(queries: np.ndarray, gallery: np.ndarray, metric: Metric) -> np.nda
         metric: `euclidean`, or `cosine`: 1 minus the cosine, in [0, 2].
 
     Returns:
-        float64 [N, M]; in double precision, so that equal vectors are at (nearly) no distance.
+        float64 [N, M]: in this precision equal vectors are at nearly no distance.
     """
     a, b = queries.astype(np.float64), gallery.astype(np.float64)
     if metric == "cosine":
@@ -160,10 +159,9 @@ class Placements:
 
 
 def place(descriptor: Descriptor, queries: np.ndarray, gallery: np.ndarray, own: Sequence[int]) -> Placements:
-    """Looks every query up in a gallery.
+    """Looks every query up in a gallery, by the distances of a descriptor.
 
     Args:
-        descriptor: measures the distances.
         queries: vectors [N, D] of recovered faces.
         gallery: vectors [M, D] of the faces to search.
         own: for each query the index in the gallery of its own subject.
@@ -176,8 +174,7 @@ def place(descriptor: Descriptor, queries: np.ndarray, gallery: np.ndarray, own:
         len(indices) and not 0 <= indices.min() <= indices.max() < len(gallery)
     ):
         raise DataError(
-            f"Expected one index into {len(gallery)} gallery pictures for each of {len(queries)} queries. "
-            f"Received: {len(indices)} indices."
+            f"Expected an index below {len(gallery)} for each of {len(queries)} queries. Received: {indices}."
         )
     closer, tied = np.zeros(len(queries), np.int64), np.ones(len(queries), np.int64)
     distance = np.zeros(len(queries))
@@ -215,7 +212,6 @@ def cross(descriptor: Descriptor, vectors: Mapping[str, Mapping[str, np.ndarray]
     """Looks every style up in every other one: the ordered pairs of styles that FCR averages over.
 
     Args:
-        descriptor: measures the distances.
         vectors: style -> subject -> vector [D] of the face recovered.
 
     Returns:
@@ -237,11 +233,8 @@ def fcr(crossings: Sequence[Crossing], k: int = TOP[-1]) -> float | None:
     """Face consistency ratio: the mean over ordered pairs of styles of the share found within the top k.
 
     Args:
-        crossings: of `cross`.
+        crossings: of `cross`; without any the ratio is None.
         k: at least 1.
-
-    Returns:
-        In [0, 1]; None where no two styles have a subject in common.
     """
     shares = [float(crossing.placements.success(k).mean()) for crossing in crossings]
     return float(np.mean(shares)) if shares else None
@@ -251,10 +244,7 @@ def frr(placements: Placements, k: int) -> float | None:
     """Face retrieval ratio: the share of queries whose own subject is within the top k.
 
     Args:
-        placements: of `place`, in a gallery of photographs.
+        placements: of `place`, in a gallery of photographs; without any the ratio is None.
         k: at least 1.
-
-    Returns:
-        In [0, 1]; None without queries.
     """
     return float(placements.success(k).mean()) if len(placements.closer) else None

@@ -91,7 +91,7 @@ class FailedRow:
     """A picture that could not be read.
 
     Attributes:
-        style: of the portrait; empty for photographs, `*` for the gallery.
+        style: of the portrait; empty for photographs, `/` for the gallery.
         name: of the subject.
         file: its path.
         reason: a short stable code.

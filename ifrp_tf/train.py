@@ -19,6 +19,7 @@ from typing import Any
 import keras
 
 from ifrp_tf import callbacks, checkpoint, fitting, images, photos, toy_faces
+from ifrp_tf import weights as srn_weights
 from ifrp_tf.config import Config
 from ifrp_tf.errors import ConfigError, ModelError
 from ifrp_tf.photos import PhotoSet
@@ -36,6 +37,7 @@ def run(
     *,
     weights: str = "data/weights",
     resume: str = "auto",
+    initial: str = "",
 ) -> dict[str, Any]:
     """Trains, or goes on training.
 
@@ -45,6 +47,7 @@ def run(
         run_dir: the run's folder; made when missing.
         weights: folder with the weights of the identity network.
         resume: `auto` goes on where there is a checkpoint; `must` expects one; `never` expects none.
+        initial: a `.weights.h5` of the same SRN to fine-tune; unused once there is a checkpoint.
 
     Returns:
         The last row of `metrics.jsonl`.
@@ -66,7 +69,7 @@ def run(
             run_dir / "environment.json", json.dumps(environment(config), indent=2).encode()
         )
         training, held_out = load_photos(config, data, run_dir.parent / ".cache")
-        return _fit(config, training, held_out, run_dir, weights)
+        return _fit(config, training, held_out, run_dir, weights, initial)
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()
@@ -161,7 +164,7 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fit(
-    config: Config, training: PhotoSet, held_out: PhotoSet, run_dir: Path, weights: str
+    config: Config, training: PhotoSet, held_out: PhotoSet, run_dir: Path, weights: str, initial: str
 ) -> dict[str, Any]:
     trainer = fitting.make_trainer(config, weights)
     state = checkpoint.restore_latest(run_dir / "checkpoints", callbacks.training_of(trainer))
@@ -169,6 +172,11 @@ def _fit(
         fitting.set_step(trainer, state["step"])
         callbacks.trim_metrics(run_dir, state["step"])
         logging.info("resumed at step %d of %d", state["step"], config.train.steps)
+    elif initial:
+        for network in (trainer.srn, trainer.srn_average):
+            srn_weights.load(network, initial)
+        fitting.set_step(trainer, 0)
+        logging.info("fine-tuning from %s", initial)
     checkpointer = callbacks.Checkpointer(run_dir / "checkpoints", config)
     if int(trainer.step) < config.train.steps:
         pairs = fitting.fixed_pairs(held_out, training, config)

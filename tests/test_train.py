@@ -14,11 +14,13 @@ import pytest
 
 from ifrp_tf import checkpoint, train
 from ifrp_tf.errors import ConfigError, ModelError
+from ifrp_tf.networks import build_srn
 from ifrp_tf.presets import preset
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = [
-    "--preset=toy", "--set=train.batch_size=8", "--set=train.epoch_pictures=96", "--set=data.validation_count=8",
+    "--preset=toy", "--set=train.batch_size=8", "--set=train.epoch_pictures=96",
+    "--set=data.validation_count=8",
     "--set=train.pictures=288", "--set=train.deterministic=true", "--set=train.checkpoint_steps=4",
     "--set=data.styles=pencil,oil", "--set=loss.adversarial_start=10",
 ]  # fmt: skip
@@ -37,7 +39,9 @@ def finish(process):
 def weights(path):
     found = {}
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(
+            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+        )
     return found
 
 
@@ -109,6 +113,23 @@ def test_the_toy_preset_learns(tmp_path):
     assert last["model"]["ssim"] > last["mean_face"]["ssim"]
 
 
+def test_fine_tuning_starts_from_the_given_weights(tmp_path):
+    config = preset("toy").override(
+        ["train.batch_size=4", "train.epoch_pictures=4", "train.pictures=4", "train.learning_rate=1e-8",
+         "data.styles=tonal", "data.validation_count=4"]
+    )  # fmt: skip
+    first = tmp_path / "first.weights.h5"
+    build_srn(config.model, side=config.data.side).save_weights(first)
+    train.run(config, "", tmp_path / "second", initial=str(first))
+    a, b = weights(first), weights(tmp_path / "second" / "model" / "srn.weights.h5")
+    kernels = [key for key in a if key.endswith("vars/0") and a[key].ndim == 4]
+    assert kernels
+    for key in kernels:  # a learning rate of 1e-8 leaves them where they began
+        np.testing.assert_allclose(a[key], b[key], atol=1e-6)
+    with pytest.raises(ModelError):
+        train.run(config, "", tmp_path / "third", initial=str(tmp_path / "none.weights.h5"))
+
+
 def test_resume_modes_and_changed_configuration(tmp_path):
     config = preset("toy")
     with pytest.raises(ModelError, match="Expected a checkpoint"):
@@ -149,7 +170,7 @@ def test_a_missing_folder_of_photographs_exits_1_and_is_named(tmp_path):
         (["--preset=papr"], "Did you mean 'paper'"),
         (["--preset=paper", "--set=train.lerning_rate=1"], "Did you mean 'learning_rate'"),
         (["--preset=paper", "--set=train.learning_rate=abc"], "type float"),
-        (["--preset=paper", "--set=data.styles=reserved"], "reserved for testing"),
+        (["--preset=paper", "--data=.", "--set=data.styles=reserved"], "reserved for testing"),
         (["--preset=paper"], "--data=FOLDER"),
     ],
 )

@@ -74,7 +74,7 @@ def test_the_dn_waits_for_its_start():
 
 
 def test_a_losing_srn_waits_and_its_moments_stay():
-    """A constant DN: its error on fakes is above 0.7, so the SRN waits; no error is below 0.3, so the DN does not."""
+    """A constant DN: its error on fakes is above 0.7 (the SRN waits), none is below 0.3 (the DN does not)."""
     trainer = make("loss.margin_gate=true")
     logits = trainer.dn.get_layer("logits")
     logits.kernel.assign(np.zeros(logits.kernel.shape))

@@ -35,7 +35,7 @@ _FLAGS = {"recover": (_MODEL, _BATCHES, _ROUNDS), "train": (_PRESET, _DATA, _SET
 
 def main(command: str) -> int:
     """Returns the exit code."""
-    from ifrp_tf import quiet
+    from ifrp_tf import benchmark
     from ifrp_tf.errors import ConfigError
     from ifrp_tf.presets import preset
 
@@ -46,8 +46,6 @@ def main(command: str) -> int:
         raise ConfigError(f"Expected flags of {command}. Received: --{foreign[0]}.", hint="See --help.")
     if command == "train":
         config = preset(_PRESET.value).override(_SET.value)
-        with quiet.start_up():
-            from ifrp_tf import benchmark
         return benchmark.run_train(
             config,
             _DATA.value,
@@ -60,8 +58,6 @@ def main(command: str) -> int:
     if not all(batch.isdecimal() for batch in _BATCHES.value):
         raise ConfigError(f"Expected --batches=1,16. Received: {','.join(_BATCHES.value)}.")
     batches = [int(batch) for batch in _BATCHES.value]
-    with quiet.start_up():
-        from ifrp_tf import benchmark
     return benchmark.run_recover(
         _MODEL.value, batches=batches, threads=_THREADS.value, rounds=_ROUNDS.value, json_file=_JSON.value
     )

@@ -2,7 +2,7 @@
 
 python tools/train.py --preset=modern --data=data/faces/train --run_dir=runs/modern
 python tools/train.py --preset=toy --run_dir=runs/toy           # drawn faces, about a minute on a CPU
-python tools/train.py --preset=paper --data=data/faces/train --run_dir=runs/x --set=train.batch_size=32 --dry_run
+python tools/train.py --preset=paper --data=data/faces/train --run_dir=runs/p --set=train.batch_size=32
 
 A run that was stopped or killed goes on when the same command is given again. Exit code: 0 trained to the
 end, 1 data or training failed, 2 wrong usage, 3 checkpoint unusable, 130 interrupted (the run is saved).
@@ -19,6 +19,7 @@ _RUN_DIR = flags.DEFINE_string("run_dir", None, "The run's folder: made, or resu
 _SET = flags.DEFINE_multi_string("set", [], "section.key=value, repeatable: changes one setting.")
 _RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "What to do with a checkpoint.")
 _WEIGHTS = flags.DEFINE_string("weights", "data/weights", "Folder with the feature networks' weights.")
+_INITIAL = flags.DEFINE_string("initial", "", "A .weights.h5 of the same SRN to fine-tune.")
 _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the resolved configuration and stop.")
 
 
@@ -36,7 +37,14 @@ def main() -> int:
         return 0
     logging.set_verbosity(logging.INFO)
     train.check_data(_PRESET.value, _DATA.value)
-    train.run(config, _DATA.value, _RUN_DIR.value, weights=_WEIGHTS.value, resume=_RESUME.value)
+    train.run(
+        config,
+        _DATA.value,
+        _RUN_DIR.value,
+        weights=_WEIGHTS.value,
+        resume=_RESUME.value,
+        initial=_INITIAL.value,
+    )
     return 0
 
 
