@@ -32,7 +32,7 @@ else
 endif
 
 test: $(VENV)/.development
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.development
 	@$(BIN)/ruff check .

@@ -222,7 +222,7 @@ def _mean_face(candidate: Candidate, protocol: Protocol) -> tuple[np.ndarray, st
     for start in range(0, len(protocol.photos), BATCH):
         pixels = protocol.read_photos(protocol.photos[start : start + BATCH]).pixels
         total, count = total + pixels.sum(axis=0, dtype=np.float64), count + len(pixels)
-    mean = np.floor(total / max(1, count) + 0.5).astype(np.uint8)
+    mean = np.round(total / max(1, count)).astype(np.uint8)
     return (
         mean,
         "of the photographs evaluated on, for the model brings none: a better answer than it could know",

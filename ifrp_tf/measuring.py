@@ -56,12 +56,7 @@ def score(pictures: np.ndarray, photos: np.ndarray) -> list[Scores]:
     found: list[Scores] = []
     for start in range(0, len(photos), BATCH):
         a, b = pictures[start : start + BATCH], photos[start : start + BATCH]
-        # One shape for all calls, so that a last, shorter batch is computed as any other.
-        fill = ((0, BATCH - len(a)), (0, 0), (0, 0), (0, 0))
-        pair = np.pad(a, fill), np.pad(b, fill)
-        columns = [
-            np.asarray(metric(*pair))[: len(a)] for metric in (metrics.psnr, metrics.ssim, metrics.fsim)
-        ]
+        columns = [np.asarray(metric(a, b)) for metric in (metrics.psnr, metrics.ssim, metrics.fsim)]
         found += [Scores(*map(float, values)) for values in zip(*columns, strict=True)]
     return found
 

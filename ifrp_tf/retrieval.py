@@ -53,7 +53,7 @@ class NetworkDescriptor:
 
     Attributes:
         name: for reports.
-        network: float32 [32, side, side, 3] in [-1, 1] to vectors [32, D]; it always gets 32 pictures.
+        network: float32 [n, side, side, 3] in [-1, 1] to vectors [n, D], n up to 32.
         metric: how vectors are compared.
         fingerprint: of the weights.
         side: of the pictures that the network takes, pixels; others are scaled to it.
@@ -73,20 +73,16 @@ class NetworkDescriptor:
         """Vectors of faces, 32 at a time.
 
         Args:
-            pictures: uint8 [N, S, S, 3], RGB 0-255.
+            pictures: uint8 [N, S, S, 3], RGB 0-255, N at least 1.
 
         Returns:
             float32 [N, D].
         """
         parts = []
-        for start in range(0, max(1, len(pictures)), BATCH):
-            part = pictures[start : start + BATCH]
-            # One shape for all calls: no retracing, and the same sums in the same order.
-            batch = np.zeros((BATCH, self.side, self.side, 3), np.uint8)
-            for k, picture in enumerate(part):
-                batch[k] = images.resize(picture, self.side)
-            vectors = self.network(images.to_model_range(batch))
-            parts.append(np.asarray(vectors, np.float32)[: len(part)])
+        for start in range(0, len(pictures), BATCH):
+            batch = [images.resize(picture, self.side) for picture in pictures[start : start + BATCH]]
+            vectors = self.network(images.to_model_range(np.stack(batch)))
+            parts.append(np.asarray(vectors, np.float32))
         return np.concatenate(parts)
 
     def distances(self, queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:

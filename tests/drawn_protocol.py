@@ -1,4 +1,4 @@
-"""What the tests of the evaluation share: drawn faces as a protocol, a descriptor without weights, folders."""
+"""Shared by the tests of the evaluation: drawn faces as a protocol, a descriptor without weights, folders."""
 
 import hashlib
 
@@ -8,6 +8,7 @@ from PIL import Image
 from ifrp_tf import retrieval, toy_faces
 from ifrp_tf.measuring import Candidate
 from ifrp_tf.pairing import Pictures, Protocol
+from ifrp_tf.rows import PairRow, PhotoRow, Scores
 
 
 class PixelDescriptor:
@@ -39,7 +40,7 @@ class Drawn(Protocol):
         self.side, self.photos = side, tuple(f"face/{k}" for k in range(count))
         self.pixels = dict(zip(self.photos, faces.pixels, strict=True))
         self.makers = styles or {"noisy": noise_of_name(60), "dark": lambda pixels, name: pixels // 2}
-        self.styles = {style: self.photos for style in self.makers}
+        self.styles = dict.fromkeys(self.makers, self.photos)
         self.settings = {"count": count, "side": side, "seed": seed}
 
     def read_photos(self, names):
@@ -80,3 +81,20 @@ def write_folders(root, count=5, side=32, styles=("ink", "oil")):
 def save(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, quality=95, subsampling=0)
+
+
+SAME, MEAN = Scores(np.inf, 1.0, 1.0), Scores(13.0, 0.4, 0.6)
+
+
+def vector(*values):
+    return np.array(values, np.float32)
+
+
+def photo(name, *values):
+    return PhotoRow(name, SAME, MEAN, vector(*values), vector(*values))
+
+
+def pair(style, name, psnr, answer, raw=9.0, angle=None):
+    return PairRow(
+        style, name, angle, Scores(psnr, 0.5, 0.7), Scores(10.0, 0.2, 0.5), vector(answer), vector(raw)
+    )

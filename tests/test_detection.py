@@ -34,7 +34,7 @@ def test_a_small_face_in_the_background_does_not_count(face):
 
 def test_the_shares_of_an_evaluation(face, noise, tmp_path):
     """The model answers faces to noise and noise to faces."""
-    protocol = Drawn(2, 128, styles={"noise": lambda *_: noise, "face": lambda *_: face})
+    protocol = Drawn(1, 128, styles={"noise": lambda *_: noise, "face": lambda *_: face})
     protocol.pixels = dict.fromkeys(protocol.photos, face)
 
     def recover(portraits):
@@ -42,8 +42,11 @@ def test_the_shares_of_an_evaluation(face, noise, tmp_path):
 
     done = evaluate(candidate(recover), protocol, tmp_path / "r", detect=1, resamples=10)
     assert done.result["detected"] == {
-        "pictures": 1, "styles": {"noise": 1.0, "face": 0.0}, "input": {"noise": 0.0, "face": 1.0}, "photos": 1.0
-    }  # fmt: skip
+        "pictures": 1,
+        "styles": {"noise": 1.0, "face": 0.0},
+        "input": {"noise": 0.0, "face": 1.0},
+        "photos": 1.0,
+    }
 
 
 def test_faces_of_the_test_set_are_found(data_dir):

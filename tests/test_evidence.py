@@ -1,24 +1,10 @@
 import numpy as np
 import pytest
-from drawn_protocol import PixelDescriptor
+from drawn_protocol import PixelDescriptor, pair, photo, vector
 
 from ifrp_tf import evidence, retrieval
 from ifrp_tf.evidence import Evidence, Gallery
-from ifrp_tf.rows import GalleryRow, PairRow, PhotoRow, Scores
-
-SAME, MEAN = Scores(np.inf, 1.0, 1.0), Scores(13.0, 0.4, 0.6)
-
-
-def vector(*values):
-    return np.array(values, np.float32)
-
-
-def photo(name, *values):
-    return PhotoRow(name, SAME, MEAN, vector(*values), vector(*values))
-
-
-def pair(style, name, psnr, answer, raw=9.0, angle=None):
-    return PairRow(style, name, angle, Scores(psnr, 0.5, 0.7), Scores(10.0, 0.2, 0.5), vector(answer), vector(raw))
+from ifrp_tf.rows import GalleryRow
 
 
 @pytest.fixture

@@ -53,8 +53,11 @@ def test_what_does_not_fit_the_layout_is_told(tmp_path):
     found = FolderPairs(portraits, photos, side=32)
     reasons = {(name.partition(".")[0], reason) for name, reason in problems(found)}
     assert reasons == {
-        ("loose", "no_style"), ("person 0", "duplicate_photo"), ("person 3", "duplicate"), ("notes", "no_photo")
-    }  # fmt: skip
+        ("loose", "no_style"),
+        ("person 0", "duplicate_photo"),
+        ("person 3", "duplicate"),
+        ("notes", "no_photo"),
+    }
     assert len(found.styles["oil"]) == 5
 
 
@@ -124,4 +127,6 @@ def test_names_without_endings_by_name(tmp_path):
     found: list[Problem] = []
     files = {name: tmp_path / name for name in ("a.jpg", "a.png", "b", "c.txt", "d.JPEG")}
     assert list(pairing.by_name(files, found)) == ["a", "b", "c.txt", "d"]
-    assert found == [Problem(str(tmp_path / "a.png"), "duplicate", "the name is taken by 'a.jpg', which is used.")]
+    assert found == [
+        Problem(str(tmp_path / "a.png"), "duplicate", "the name is taken by 'a.jpg', which is used.")
+    ]

@@ -116,7 +116,7 @@ def test_fcr_by_hand():
     assert fcr(cross(DESCRIPTOR, {"a": {"x": named["a"]["x"]}, "b": {"y": named["a"]["y"]}})) is None
 
 
-def test_a_network_sees_batches_of_one_shape_and_the_answers_are_put_together():
+def test_a_network_sees_bounded_batches_and_the_answers_are_put_together():
     shapes = []
 
     def network(batch):
@@ -125,7 +125,7 @@ def test_a_network_sees_batches_of_one_shape_and_the_answers_are_put_together():
 
     pictures = np.random.default_rng(0).integers(0, 256, (70, 16, 16, 3)).astype(np.uint8)
     found = NetworkDescriptor("means", network, "euclidean", side=16).embed(pictures)
-    assert shapes == [(32, 16, 16, 3)] * 3
+    assert shapes == [(32, 16, 16, 3), (32, 16, 16, 3), (6, 16, 16, 3)]
     np.testing.assert_allclose(found, images.to_model_range(pictures).mean(axis=(1, 2)), atol=1e-6)
 
 

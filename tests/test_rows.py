@@ -36,7 +36,9 @@ def test_a_row_survives_its_line_bit_for_bit(row):
             assert getattr(read, name) == value
 
 
-@pytest.mark.parametrize("line", [b"", b"[]", b'{"kind": "other"}', b'{"kind": "photo"}', rows.encode(PAIR)[:-9]])
+@pytest.mark.parametrize(
+    "line", [b"", b"[]", b'{"kind": "other"}', b'{"kind": "photo"}', rows.encode(PAIR)[:-9]]
+)
 def test_what_is_no_row_is_refused(line):
     with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
         rows.decode(line)
