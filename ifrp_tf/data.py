@@ -20,14 +20,17 @@ from ifrp_tf.types import Tensor
 
 
 def batches(
-    photos: PhotoSet, config: Config, *, step: Tensor = 0, styles: Sequence[str] | None = None
+    photos: PhotoSet, config: Config, *, step: int = 0, styles: Sequence[str] | None = None
 ) -> tf.data.Dataset:
-    """Training batches of one epoch, from wherever the step stands to the epoch's end.
+    """Training batches from `step` on, without end.
+
+    There is no end on purpose: a training step that meets the end of its data fails half done, and what
+    does not depend on the data, such as counting the step, may have happened or not.
 
     Args:
         photos: training photographs.
-        config: `data`, and batch size, epoch length, budget and seed from `train`.
-        step: steps done so far: an integer, or a variable read anew whenever iteration begins.
+        config: `data`, and batch size and seed from `train`.
+        step: steps done so far.
         styles: style names; the set named by `config.data.styles` by default.
 
     Returns:
@@ -46,16 +49,11 @@ def batches(
     pixels = tf.convert_to_tensor(np.ascontiguousarray(photos.pixels))
     groups = train.batch_size // config.data.group
 
-    def epoch(_: Tensor) -> tf.data.Dataset:
-        now = tf.cast(tf.convert_to_tensor(step), tf.int64)
-        end = tf.minimum((now // train.epoch_steps + 1) * train.epoch_steps, train.steps)
-        return tf.data.Dataset.range(now * groups, end * groups)
-
     def group(number: Tensor) -> tuple[Tensor, ...]:
         indices = _indices(number, config.data.group, len(photos), train.seed)
         return make_group(tf.gather(pixels, indices), number, config.data, names, train.seed)
 
-    dataset = tf.data.Dataset.range(1).flat_map(epoch)
+    dataset = tf.data.Dataset.range(step * groups, np.iinfo(np.int64).max)
     dataset = dataset.map(group, num_parallel_calls=2, deterministic=True)
     return _merge(dataset.batch(groups, drop_remainder=True)).prefetch(4)
 

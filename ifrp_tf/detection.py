@@ -7,8 +7,8 @@ import numpy as np
 MARGIN = 0.25
 """Part of the side that is added around a tight face, edge pixels repeated: detectors expect some surround.
 
-Measured: of 40 test photographs mtcnn finds a face in all, at 50 to 100 ms a picture, the fastest of margins
-of 0, 25 and 50 per cent, edge or grey, all of which find all.
+Measured: in 200 test photographs mtcnn finds a face in 99.5 %, at 0.05 to 0.15 s a picture on two cores.
+Margins of 0 and 50 per cent, grey ones, and twice the size find as many, but slower.
 """
 
 _BATCH = 16

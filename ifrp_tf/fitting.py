@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from ifrp_tf import images, photos, validation
-from ifrp_tf.config import Config
+from ifrp_tf.config import Config, TrainConfig
+from ifrp_tf.errors import ConfigError
 from ifrp_tf.objective import build_identity_network
 from ifrp_tf.photos import PhotoSet
 from ifrp_tf.styles import sets
@@ -34,6 +35,8 @@ def make_trainer(config: Config, weights: str) -> Any:
         `trainer_jax.JaxTrainer` or a compiled `trainer.IfrpTrainer`.
     """
     train = config.train
+    if train.deterministic and not is_jax():
+        _make_deterministic()
     keras.utils.set_random_seed(train.seed)
     keras.config.set_dtype_policy("mixed_bfloat16" if train.dtype == "bfloat16" else "float32")
     try:
@@ -42,17 +45,31 @@ def make_trainer(config: Config, weights: str) -> Any:
             from ifrp_tf.trainer_jax import JaxTrainer
 
             return JaxTrainer(config, identity)
-        import tensorflow as tf
-
         from ifrp_tf.trainer import IfrpTrainer
 
-        if train.deterministic:
-            tf.config.experimental.enable_op_determinism()
         trainer = IfrpTrainer(config, identity)
         trainer.compile()
         return trainer
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def _make_deterministic() -> None:
+    """Deterministic ops, each on one thread.
+
+    oneDNN splits sums by how many threads happen to be idle, so with two threads about one run in four
+    was seen to differ in the last bits from the others.
+    """
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise ConfigError(
+            "train.deterministic expects to come before TensorFlow is first used. Received: it runs already.",
+            hint="Start the run in a process of its own: python tools/train.py ...",
+        ) from error
+    tf.config.experimental.enable_op_determinism()
 
 
 def set_step(trainer: Any, step: int) -> None:
@@ -93,15 +110,35 @@ def fit(trainer: Any, training: PhotoSet, callbacks: Sequence[keras.callbacks.Ca
         return
     from ifrp_tf import data
 
-    train, done = trainer.config.train, int(trainer.step)
-    trainer.fit(
-        data.batches(training, trainer.config, step=trainer.step.value),
-        epochs=-(-train.steps // train.epoch_steps),
-        initial_epoch=done // train.epoch_steps,
-        callbacks=list(callbacks),
-        shuffle=False,
-        verbose=0,
-    )
+    config = trainer.config
+    for epochs, steps in _segments(int(trainer.step), config.train):
+        trainer.fit(
+            data.batches(training, config, step=int(trainer.step)),
+            initial_epoch=epochs.start,
+            epochs=epochs.stop,
+            steps_per_epoch=steps,
+            callbacks=list(callbacks),
+            shuffle=False,
+            verbose=0,
+        )
+        if trainer.stop_training:
+            return
+
+
+def _segments(done: int, train: TrainConfig) -> list[tuple[range, int]]:
+    """(epochs, steps an epoch) from step `done` to the end: what is left of an epoch, whole ones, the last."""
+    segments = []
+    while done < train.steps:
+        epoch, within = divmod(done, train.epoch_steps)
+        whole = (train.steps - done) // train.epoch_steps
+        if within or not whole:
+            steps = min(train.epoch_steps - within, train.steps - done)
+            segments.append((range(epoch, epoch + 1), steps))
+            done += steps
+        else:
+            segments.append((range(epoch, epoch + whole), train.epoch_steps))
+            done += whole * train.epoch_steps
+    return segments
 
 
 def _fit_jax(trainer: Any, training: PhotoSet, callbacks: Sequence[keras.callbacks.Callback]) -> None:

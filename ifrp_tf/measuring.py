@@ -171,6 +171,7 @@ class Measurement:
                 self._journal.add(map(DetectedRow, [style] * len(raw), found.names, recovered, raw))
         shares: dict[str, Any] = {
             "pictures": count,
+            "mean_face": bool(detector.detect(self._mean[None])[0]),
             "styles": {},
             "input": {},
             "photos": self._share("", photos),

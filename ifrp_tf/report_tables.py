@@ -116,7 +116,8 @@ def styles(result: dict[str, Any]) -> Table:
         found = number("frr", detected["photos"]), number("frr", sum(raw) / len(raw) if raw else None)
         note = (
             f"Face found: by mtcnn, in faces recovered from the first {detected['pictures']} portraits of "
-            f"each style. It finds one in {found[0]} % of the photographs and {found[1]} % of the portraits."
+            f"each style. It finds one in {found[0]} % of the photographs and {found[1]} % of the portraits, "
+            f"and {'one' if detected['mean_face'] else 'none'} in the mean face."
         )
     return Table("By style", note, header, tuple(rows))
 

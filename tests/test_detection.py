@@ -43,6 +43,7 @@ def test_the_shares_of_an_evaluation(face, noise, tmp_path):
     done = evaluate(candidate(recover), protocol, tmp_path / "r", detect=1, resamples=10)
     assert done.result["detected"] == {
         "pictures": 1,
+        "mean_face": True,
         "styles": {"noise": 1.0, "face": 0.0},
         "input": {"noise": 0.0, "face": 1.0},
         "photos": 1.0,

@@ -67,10 +67,11 @@ def test_fcr_of_one_sketch_twice_is_said_to_be_easy(result):
 
 def test_detection_is_a_column_where_it_was_measured(result):
     shares = {"pictures": 2, "photos": 1.0, "styles": {"noisy": 0.5, "dark": None}, "input": {"noisy": 0.0}}
+    shares["mean_face"] = True
     table = report_tables.styles({**result, "detected": shares})
     assert table.header[-1] == "face found, %"
     assert [row[-1] for row in table.rows] == ["50.0", "–"]
-    assert "100.0 % of the photographs and 0.0 % of the portraits" in table.note
+    assert "100.0 % of the photographs and 0.0 % of the portraits, and one in the mean face" in table.note
     assert report_tables.styles(result).header[-1] != "face found, %"
 
 
