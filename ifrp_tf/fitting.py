@@ -126,7 +126,7 @@ def fit(trainer: Any, training: PhotoSet, callbacks: Sequence[keras.callbacks.Ca
 
 
 def _segments(done: int, train: TrainConfig) -> list[tuple[range, int]]:
-    """(epochs, steps an epoch) from step `done` to the end: what is left of an epoch, whole ones, the last."""
+    """(epochs, steps an epoch) from step `done` on: what is left of an epoch, whole ones, the last one."""
     segments = []
     while done < train.steps:
         epoch, within = divmod(done, train.epoch_steps)

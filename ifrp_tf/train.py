@@ -177,24 +177,37 @@ def _fit(
             srn_weights.load(network, initial)
         fitting.set_step(trainer, 0)
         logging.info("fine-tuning from %s", initial)
-    checkpointer = callbacks.Checkpointer(run_dir / "checkpoints", config)
-    if int(trainer.step) < config.train.steps:
+    owed = _epoch_owed(run_dir, config, int(trainer.step))
+    if owed is not None or int(trainer.step) < config.train.steps:
         pairs = fitting.fixed_pairs(held_out, training, config)
-        watch = [
-            callbacks.FiniteGuard(),
-            callbacks.Progress(config),
-            callbacks.Validation(run_dir, config, pairs),
-            checkpointer,
-        ]
-        _terminate_as_interrupt()
-        try:
-            fitting.fit(trainer, training, watch)
-        except KeyboardInterrupt:
-            checkpointer.save()
-            logging.info("interrupted: saved at step %d", int(trainer.step))
-            raise
+        judge = callbacks.Validation(run_dir, config, pairs)
+        if owed is not None:
+            judge.set_model(trainer)
+            judge.on_epoch_end(owed)
+        _train_to_the_end(trainer, training, run_dir, judge)
     rows = callbacks.read_metrics(run_dir)
     return rows[-1] if rows else {}
+
+
+def _epoch_owed(run_dir: Path, config: Config, step: int) -> int | None:
+    """The epoch that a killed run had finished but not yet judged, if there is one."""
+    train, rows = config.train, callbacks.read_metrics(run_dir)
+    ended = step > 0 and (step % train.epoch_steps == 0 or step == train.steps)
+    if not ended or (rows and rows[-1]["step"] == step):
+        return None
+    return (step - 1) // train.epoch_steps
+
+
+def _train_to_the_end(trainer: Any, training: PhotoSet, run_dir: Path, judge: callbacks.Validation) -> None:
+    checkpointer = callbacks.Checkpointer(run_dir / "checkpoints", trainer.config)
+    watch = [callbacks.FiniteGuard(), callbacks.Progress(trainer.config), judge, checkpointer]
+    _terminate_as_interrupt()
+    try:
+        fitting.fit(trainer, training, watch)
+    except KeyboardInterrupt:
+        checkpointer.save()
+        logging.info("interrupted: saved at step %d", int(trainer.step))
+        raise
 
 
 def _terminate_as_interrupt() -> None:

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from ifrp_tf import fitting, photos, toy_faces
+from ifrp_tf.errors import ConfigError
 from ifrp_tf.presets import preset
 
 CONFIG = preset("toy").override(
@@ -62,3 +63,28 @@ def test_fixed_pairs_belong_to_the_held_out_photographs(split):
     assert pairs.portraits.shape == held_out.pixels.shape
     assert not np.array_equal(pairs.portraits, pairs.photos)
     np.testing.assert_array_equal(pairs.mean_face, photos.mean_face(training))
+
+
+def expand(segments):
+    return [(epoch, steps) for epochs, steps in segments for epoch in epochs]
+
+
+@pytest.mark.parametrize(
+    ("done", "expected"),
+    [
+        (0, [(0, 4), (1, 4), (2, 2)]),
+        (1, [(0, 3), (1, 4), (2, 2)]),  # resumed within an epoch: the rest of it, then whole ones
+        (4, [(1, 4), (2, 2)]),
+        (7, [(1, 1), (2, 2)]),
+        (9, [(2, 1)]),
+        (10, []),
+    ],
+)
+def test_epochs_keep_their_length_when_a_run_is_resumed(done, expected):
+    train = CONFIG.override(["train.epoch_pictures=16", "train.pictures=40"]).train
+    assert expand(fitting._segments(done, train)) == expected
+
+
+def test_determinism_that_comes_too_late_is_an_error():
+    with pytest.raises(ConfigError, match="before TensorFlow is first used"):
+        fitting.make_trainer(CONFIG.override(["train.deterministic=true"]), "")
