@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from ifrp_tf.errors import DataError
+from ifrp_tf.files import write_bytes_atomic
 
 _DAMAGED = "The archive is damaged, or not the one that WEIGHTS.md beside it describes: fetch it again."
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -64,6 +66,34 @@ def load_arrays(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
         raise
     except _UNREADABLE as error:
         raise DataError(f"Expected a NumPy .npz archive. Received {path}: {error}", hint=_DAMAGED) from error
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads every array of an archive.
+
+    Args:
+        path: A `.npz` archive.
+
+    Raises:
+        DataError: If it is missing or cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except _UNREADABLE as error:
+        raise DataError(f"Expected a NumPy .npz archive. Received {path}: {error}.") from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an archive, whole or not at all.
+
+    Args:
+        path: The `.npz` to write; its folder exists.
+        arrays: By name; no objects.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes_atomic(path, buffer.getvalue())
 
 
 def _checked_array(archive: Any, name: str, shape: tuple[int, ...], path: Path) -> np.ndarray:

@@ -9,13 +9,14 @@ import keras
 
 from ifrp_tf.errors import ModelError
 from ifrp_tf.layers import BoundTransform, SpatialTransformer
+from ifrp_tf.localisation import ComposeTransforms
 
 # Nothing here, or a few operations an element, which run while the multiplications wait for memory.
 _WITHOUT = (
     keras.layers.InputLayer, keras.layers.Activation, keras.layers.Add, keras.layers.AveragePooling2D,
     keras.layers.BatchNormalization, keras.layers.Concatenate, keras.layers.Flatten,
     keras.layers.GroupNormalization, keras.layers.LeakyReLU, keras.layers.MaxPooling2D, keras.layers.ReLU,
-    keras.layers.Reshape, keras.layers.UpSampling2D, BoundTransform,
+    keras.layers.Reshape, keras.layers.UpSampling2D, BoundTransform, ComposeTransforms,
 )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def run_train(
         folder: photographs; empty for drawn faces.
         weights: folder with the weights of the identity network.
         cache: where decoded photographs are kept between runs.
-        steps: timed steps of each kind, 1 or more.
+        steps: timed steps in each of three turns, 1 or more.
         threads: for TensorFlow; 0 = all cores.
         json_file: also write the numbers here; empty = do not.
 

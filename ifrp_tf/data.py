@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from ifrp_tf import portraits
+from ifrp_tf import drawings, portraits
 from ifrp_tf.config import Config, DataConfig
 from ifrp_tf.errors import DataError
 from ifrp_tf.photos import PhotoSet
@@ -45,13 +45,28 @@ def batches(
         raise DataError(
             f"Expected at least train.batch_size={train.batch_size} photographs. Received: {len(photos)}."
         )
-    names = tuple(styles) if styles is not None else sets.resolve(config.data.styles)
+    names = tuple(styles) if styles is not None else sets.of(config.data)
+    drawn = drawings.load(config.data)
     pixels = tf.convert_to_tensor(np.ascontiguousarray(photos.pixels))
     groups = train.batch_size // config.data.group
 
     def group(number: Tensor) -> tuple[Tensor, ...]:
         indices = _indices(number, config.data.group, len(photos), train.seed)
-        return make_group(tf.gather(pixels, indices), number, config.data, names, train.seed)
+
+        def styled() -> tuple[Tensor, ...]:
+            return make_group(tf.gather(pixels, indices), number, config.data, names, train.seed)
+
+        if drawn is None or not config.data.sketch_share:
+            return styled()
+        noise = _noise(config.data.group, number, train.seed)
+        chance = noise(portraits.SOURCE, 2)
+
+        def sketched() -> tuple[Tensor, ...]:
+            which = tf.cast(chance[:, 1] * len(drawn), tf.int32)
+            pair = [tf.gather(tf.constant(part), which) for part in (drawn.sketches, drawn.photos)]
+            return portraits.make_drawn_group(pair[0], pair[1], noise, config.data)
+
+        return tf.cond(chance[0, 0] < config.data.sketch_share, sketched, styled)
 
     dataset = tf.data.Dataset.range(step * groups, np.iinfo(np.int64).max)
     dataset = dataset.map(group, num_parallel_calls=2, deterministic=True)
@@ -111,14 +126,18 @@ def make_group(
     Returns:
         (portrait, photo, transform) as in `batches`.
     """
-    count, side = tf.shape(pixels)[0], config.side
+    side = config.side
+    noise = _noise(tf.shape(pixels)[0], number, seed)
+    portrait, photo, transform = portraits.make_group(pixels, noise, config, names, style=style, flip=flip)
+    return tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
 
+
+def _noise(count: Tensor | int, number: Tensor, seed: int) -> portraits.Noise:
     def noise(stream: int, *shape: int) -> Tensor:
         key = tf.stack([tf.cast(seed, tf.int64), number * 16 + stream])
         return tf.random.stateless_uniform((count, *shape), key)
 
-    portrait, photo, transform = portraits.make_group(pixels, noise, config, names, style=style, flip=flip)
-    return tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
+    return noise
 
 
 def _indices(number: Tensor, group: int, count: int, seed: int) -> Tensor:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ifrp_tf import portraits
+from ifrp_tf import drawings, portraits
 from ifrp_tf.config import Config, DataConfig
 from ifrp_tf.photos import PhotoSet
 from ifrp_tf.types import Tensor
@@ -30,6 +30,7 @@ def make_batch(
     """
     train, count, pixels = config.train, pixels.shape[0], jnp.asarray(pixels)
     groups = train.batch_size // config.data.group
+    drawn = drawings.load(config.data)
     key = jax.random.fold_in(jax.random.key(train.seed), step)
     # One shuffled pass after another; a batch may end one pass and begin the next.
     position = step * train.batch_size + jnp.arange(train.batch_size)
@@ -40,7 +41,20 @@ def make_batch(
     def group(job: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         chosen, number = job
         noise = _noise(jax.random.fold_in(key, number), config.data.group)
-        return portraits.make_group(pixels[chosen], noise, config.data, names)
+
+        def styled() -> tuple[Tensor, ...]:
+            return portraits.make_group(pixels[chosen], noise, config.data, names)
+
+        if drawn is None or not config.data.sketch_share:
+            return styled()
+        chance = noise(portraits.SOURCE, 2)
+
+        def sketched() -> tuple[Tensor, ...]:
+            which = (chance[:, 1] * len(drawn)).astype("int32")
+            pair = [jnp.asarray(part)[which] for part in (drawn.sketches, drawn.photos)]
+            return portraits.make_drawn_group(pair[0], pair[1], noise, config.data)
+
+        return jax.lax.cond(chance[0, 0] < config.data.sketch_share, sketched, styled)
 
     jobs = (indices.reshape(groups, -1), jnp.arange(groups))
     # A loop, not a vectorised map: under one, every style would be computed for every group.

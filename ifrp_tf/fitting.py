@@ -82,7 +82,7 @@ def set_step(trainer: Any, step: int) -> None:
 
 def fixed_pairs(held_out: PhotoSet, training: PhotoSet, config: Config) -> validation.FixedPairs:
     """The portraits that validation looks at all through a run."""
-    styles = sets.resolve(config.data.styles)
+    styles = sets.of(config.data)
     if is_jax():
         from ifrp_tf import data_jax
 
@@ -93,8 +93,32 @@ def fixed_pairs(held_out: PhotoSet, training: PhotoSet, config: Config) -> valid
         parts = list(data.fixed_portraits(held_out, config.data, styles=styles).as_numpy_iterator())
         made = np.stack([part[0] for part in parts]), np.stack([part[1] for part in parts])
     return validation.FixedPairs(
-        images.to_uint8(made[0]), images.to_uint8(made[1]), photos.mean_face(training)
+        images.to_uint8(made[0]),
+        images.to_uint8(made[1]),
+        photos.mean_face(training) if isinstance(training, PhotoSet) else training.mean_face,
     )
+
+
+def some_portraits(training: PhotoSet, config: Config, count: int = 384) -> np.ndarray:
+    """Portraits as they come in training: float32 [N, S, S, 3] in [-1, 1], at most `count`."""
+    some = training.select(range(min(count, len(training))))
+    styles = sets.of(config.data)
+    if is_jax():
+        from ifrp_tf import data_jax
+
+        return data_jax.fixed_portraits(some, config.data, styles=styles)[0]
+    from ifrp_tf import data
+
+    made = data.fixed_portraits(some, config.data, styles=styles)
+    return np.stack([part[0] for part in made.as_numpy_iterator()])
+
+
+def batches(training: Any, config: Config, step: int = 0) -> Any:
+    """Endless `tf.data` batches from `step` on: of photographs, or of shards with portraits (`shards.py`)."""
+    from ifrp_tf import data
+
+    photographs = isinstance(training, PhotoSet)
+    return (data.batches if photographs else type(training).batches)(training, config, step=step)
 
 
 def fit(trainer: Any, training: PhotoSet, callbacks: Sequence[keras.callbacks.Callback]) -> None:
@@ -108,12 +132,10 @@ def fit(trainer: Any, training: PhotoSet, callbacks: Sequence[keras.callbacks.Ca
     if is_jax():
         _fit_jax(trainer, training, callbacks)
         return
-    from ifrp_tf import data
-
     config = trainer.config
     for epochs, steps in _segments(int(trainer.step), config.train):
         trainer.fit(
-            data.batches(training, config, step=int(trainer.step)),
+            batches(training, config, int(trainer.step)),
             initial_epoch=epochs.start,
             epochs=epochs.stop,
             steps_per_epoch=steps,

@@ -6,33 +6,20 @@ are given and which are reconstructed. Every option is a field of `ModelConfig`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from ifrp_tf.config import ModelConfig
 from ifrp_tf.errors import ConfigError
-from ifrp_tf.layers import (
-    LEAKY_SLOPE,
-    BoundTransform,
-    Normalization,
-    SpatialTransformer,
-    normalize,
-    residual_block,
-    upsample,
+from ifrp_tf.layers import LEAKY_SLOPE, Normalization, normalize, residual_block, upsample
+from ifrp_tf.localisation import (
+    ALIGNMENT_LAYER,
+    LOCALISATION_TABLES,
+    inner_transformer,
+    input_transformer,
 )
 from ifrp_tf.types import Tensor
 
-# Journal appendix A: convolutions of the localisation networks, each followed by ReLU and a 2x2 max pool
-# down to 4x4; then a Conv(20) without padding to 2x2, Dense(20) and Dense(4).
-LOCALISATION_TABLES = {
-    "stn1": (64, 128, 256, 20),
-    "stn2": (128, 256, 20),
-    "stn3": (256, 20),
-    "stn4": (64, 128, 256),
-    "stn3_wacv": (20,),
-}
-ALIGNMENT_LAYER = "stn0_transform"
+__all__ = ["ALIGNMENT_LAYER", "LOCALISATION_TABLES", "build_discriminator", "build_srn"]
 
 
 def build_srn(config: ModelConfig | None = None, *, side: int = 128) -> keras.Model:
@@ -53,7 +40,7 @@ def build_srn(config: ModelConfig | None = None, *, side: int = 128) -> keras.Mo
         (None, 32, 32, 3)
     """
     config = config or ModelConfig()
-    if side % 32 or (config.srn != "ijcv" and side != 128):
+    if side % 32 or (config.srn in ("wacv", "fdnn") and side != 128):
         raise ConfigError(f"Expected a side that is a multiple of 32 (128 for wacv, fdnn). Received: {side}.")
     if side < 128 and config.stn == "paper" and config.localisation == "full":
         raise ConfigError(
@@ -61,7 +48,8 @@ def build_srn(config: ModelConfig | None = None, *, side: int = 128) -> keras.Mo
             hint="The localisation tables pool five times: choose localisation=light, stn=input or stn=none.",
         )
     portrait = keras.Input((side, side, 3), name="portrait")
-    x = _srn_journal(portrait, config) if config.srn == "ijcv" else _srn_conference(portrait, config)
+    builders = {"ijcv": _srn_journal, "aligner": input_transformer}
+    x = builders.get(config.srn, _srn_conference)(portrait, config)
     photo = keras.layers.Activation(config.output, dtype="float32", name="photo")(x)
     return keras.Model(portrait, photo, name=f"srn_{config.srn}")
 
@@ -100,7 +88,7 @@ def _srn_journal(portrait: Tensor, config: ModelConfig) -> Tensor:
     """Journal network (reconstruction of method notes 2.2): encoder, bottleneck, decoder, skips."""
     kind, width = config.normalization, config.width
     paper_stn = config.stn == "paper"
-    x = _input_transformer(portrait, config) if config.stn == "input" else portrait
+    x = input_transformer(portrait, config) if config.stn == "input" else portrait
     encoded = []
     for k in range(1, 6):
         x = keras.layers.Conv2D(
@@ -108,14 +96,14 @@ def _srn_journal(portrait: Tensor, config: ModelConfig) -> Tensor:
         )(x)
         x = _stage(x, f"e{k}", kind)
         if paper_stn and k <= 2:
-            x = _transformer(x, f"stn{k}", config)
+            x = inner_transformer(x, f"stn{k}", config)
         encoded.append(x)
     x = _bottleneck(x, config)
     for k in range(4, 0, -1):
         channels = 2 ** (k - 1) * width
         x = _stage(upsample(x, channels, config.upsampling, f"d{k}"), f"d{k}", kind)
         if paper_stn and k in (3, 2):
-            x = _transformer(x, "stn3" if k == 3 else "stn4", config)
+            x = inner_transformer(x, "stn3" if k == 3 else "stn4", config)
         x = _join_skip(x, encoded[k - 1], k, config)
     return upsample(x, 3, config.upsampling, "out")
 
@@ -151,7 +139,7 @@ def _srn_conference(portrait: Tensor, config: ModelConfig) -> Tensor:
         x = keras.layers.Conv2D(channels, kernel, padding="same", name=f"e{k}_conv")(x)
         x = _stage(x, f"e{k}", kind)
         if has_stn and k in (2, 3):
-            x = _transformer(x, f"stn{k - 1}", config)
+            x = inner_transformer(x, f"stn{k - 1}", config)
         x = keras.layers.MaxPooling2D(2, name=f"e{k}_pool")(x)
     shape = x.shape[1:]
     x = keras.layers.Dense(2048, name="bottleneck_dense")(keras.layers.Flatten(name="bottleneck_flatten")(x))
@@ -164,66 +152,5 @@ def _srn_conference(portrait: Tensor, config: ModelConfig) -> Tensor:
         if factor == 2:
             x = keras.layers.UpSampling2D(2, name=f"d{k}_up")(x)
         if has_stn and k == 2:
-            x = _transformer(x, "stn3_wacv", config)
+            x = inner_transformer(x, "stn3_wacv", config)
     return keras.layers.Conv2D(3, 5, padding="same", name="out_conv")(x)
-
-
-def _transformer(x: Tensor, name: str, config: ModelConfig) -> Tensor:
-    """A Spatial Transformer with a localisation network of the paper's tables (or a light one)."""
-    y = x
-    if config.localisation == "light":
-        y = keras.layers.AveragePooling2D(max(1, x.shape[1] // 16), name=f"{name}_shrink")(y)
-        for k in range(1, 3):
-            y = keras.layers.Conv2D(
-                32, 3, strides=2, padding="same", activation="relu", name=f"{name}_conv{k}"
-            )(y)
-    else:
-        for k, channels in enumerate(LOCALISATION_TABLES[name], 1):
-            y = keras.layers.Conv2D(channels, 3, padding="same", activation="relu", name=f"{name}_conv{k}")(y)
-            y = keras.layers.MaxPooling2D(2, name=f"{name}_pool{k}")(y)
-        y = keras.layers.Conv2D(20, 3, padding="valid", activation="relu", name=f"{name}_conv_valid")(y)
-    y = keras.layers.Flatten(name=f"{name}_flatten")(y)
-    y = keras.layers.Dense(20, activation="relu", name=f"{name}_dense1")(y)
-    return SpatialTransformer(name=name)([x, _transform(y, name, config)])
-
-
-def _transform(y: Tensor, name: str, config: ModelConfig) -> Tensor:
-    """The last dense layer, which starts at the identity (or at the authors' 57.3 degrees)."""
-    start: list[float] = [0.0, 1.0, 0.0, 0.0] if config.stn_start == "identity" else [1.0, 1.0, 0.0, 0.0]
-    if config.stn_bounded:
-        start = [0.0] * 4
-    options: dict[str, Any] = {"dtype": "float32", "kernel_initializer": "zeros"}
-    free = "_free" if config.stn_bounded else "_transform"
-    y = keras.layers.Dense(4, bias_initializer=_Start(start), name=f"{name}{free}", **options)(y)
-    return BoundTransform(name=f"{name}_transform")(y) if config.stn_bounded else y
-
-
-@keras.saving.register_keras_serializable("ifrp_tf")
-class _Start(keras.initializers.Initializer):
-    """A fixed vector as initial bias."""
-
-    def __init__(self, values: list[float]) -> None:
-        self.values = list(values)
-
-    def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
-        return keras.ops.reshape(keras.ops.convert_to_tensor(self.values, dtype=dtype), shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"values": self.values}
-
-
-def _input_transformer(portrait: Tensor, config: ModelConfig) -> Tensor:
-    """Our addition: one transformer on the portrait itself, whose target is known in training.
-
-    Its localisation network sees the portrait at half size. What it predicts is supervised by the
-    synthetic misalignment (`losses.alignment_loss`), so the rest of the network sees an upright face.
-    """
-    scale = 1 if config.localisation == "light" else 2
-    y = keras.layers.AveragePooling2D(2, name="stn0_shrink")(portrait)
-    for k, channels in enumerate([32, 64, 128, 128], 1):
-        kernel = 5 if k == 1 else 3
-        y = keras.layers.Conv2D(scale * channels, kernel, strides=2, padding="same", name=f"stn0_conv{k}")(y)
-        y = _stage(y, f"stn0_{k}", config.normalization)
-    y = keras.layers.Flatten(name="stn0_flatten")(y)
-    y = keras.layers.Dense(128, activation="relu", name="stn0_dense1")(y)
-    return SpatialTransformer("edge", name="stn0")([portrait, _transform(y, "stn0", config)])

@@ -1,5 +1,8 @@
 """Photographs -> unaligned portraits: mirror, misalign, stylise, mix, degrade, under any backend.
 
+Styles are formulas (`styles/procedural.py`) or learned (`styles/bank.py`); hand-drawn sketches are portraits
+already.
+
 A pure function of the photographs and of `noise`, which the caller draws with its own stateless generator
 (`tf.random.stateless_*` in `data.py`, `jax.random` in `trainer_jax.py`).
 """
@@ -13,14 +16,14 @@ from keras import ops
 
 from ifrp_tf import images, misalign
 from ifrp_tf.config import DataConfig
-from ifrp_tf.styles import procedural
+from ifrp_tf.styles import bank, procedural
 from ifrp_tf.types import Tensor
 
 Noise: TypeAlias = Callable[..., Tensor]
 """`noise(stream, *shape)` gives float32 [n, *shape], uniform in [0, 1), independent between streams."""
 
 # The independent streams of random numbers of one group of pictures.
-STREAMS = FLIP, MISALIGN, STYLE, PARAMS, FIELD, STRENGTH, DEGRADE, DEGRADE_FIELD = tuple(range(8))
+STREAMS = FLIP, MISALIGN, STYLE, PARAMS, FIELD, STRENGTH, DEGRADE, DEGRADE_FIELD, SECOND, SOURCE = range(10)
 
 
 def make_group(
@@ -46,10 +49,41 @@ def make_group(
         (portrait, photo, transform): float32 [n, S, S, 3] in [-1, 1] twice, and float32 [n, 4], the Spatial
         Transformer parameters (`layers.affine_grid`) that undo the misalignment.
     """
-    side = config.side
     photo = images.to_model_range(pixels)
+    photo, tilted, parameters = _tilt(photo, photo, noise, config, flip)
+    if style is None:
+        style = ops.cast(noise(STYLE, 1)[0, 0] * len(names), "int32")
+    portrait = _stylise(tilted, style, noise, config, tuple(names))
+    return _degrade(portrait, noise, config), photo, misalign.undoing_parameters(parameters)
+
+
+def make_drawn_group(
+    sketches: Tensor, pixels: Tensor, noise: Noise, config: DataConfig
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Turns hand-drawn sketches of photographs into portraits like the others: tilted, mirrored, degraded.
+
+    Args:
+        sketches: uint8 [n, S, S, 3], drawn in the frame of the photographs.
+        pixels: uint8 [n, S, S, 3], their photographs.
+        noise: source of all randomness.
+        config: how strongly.
+
+    Returns:
+        As `make_group`.
+    """
+    photo, tilted, parameters = _tilt(
+        images.to_model_range(pixels), images.to_model_range(sketches), noise, config, None
+    )
+    return _degrade(tilted, noise, config), photo, misalign.undoing_parameters(parameters)
+
+
+def _tilt(
+    photo: Tensor, content: Tensor, noise: Noise, config: DataConfig, flip: bool | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The photograph, perhaps mirrored; `content` mirrored likewise and misaligned; how it was misaligned."""
     if config.flip if flip is None else flip:
-        photo = ops.where(noise(FLIP, 1, 1, 1) < 0.5, ops.flip(photo, axis=2), photo)
+        mirrored = noise(FLIP, 1, 1, 1) < 0.5
+        photo, content = (ops.where(mirrored, ops.flip(part, axis=2), part) for part in (photo, content))
     parameters = misalign.similarity_parameters(
         noise(MISALIGN, 4),
         max_angle=config.max_angle,
@@ -57,16 +91,42 @@ def make_group(
         max_shift=config.max_shift,
         angles=config.angles or None,
     )
-    tilted = misalign.misalign(photo, parameters)
-    if style is None:
-        style = ops.cast(noise(STYLE, 1)[0, 0] * len(names), "int32")
-    field = noise(FIELD, side, side, 3)
-    portrait = procedural.stylise(style, tilted, noise(PARAMS, 16), field, names=tuple(names))
-    if config.strength < 1:
-        strength = config.strength + (1 - config.strength) * noise(STRENGTH, 1)[:, 0]
-        portrait = procedural.mix(tilted, portrait, strength)
+    return photo, misalign.misalign(content, parameters), parameters
+
+
+def _stylise(
+    tilted: Tensor, style: Tensor, noise: Noise, config: DataConfig, names: tuple[str, ...]
+) -> Tensor:
+    """Only the chosen style is computed: one of the formulas, or the bank with one row of its table."""
+    learned = tuple(name for name in names if name.startswith(bank.PREFIX))
+    formulas = tuple(name for name in names if name not in learned)
+    ordered = (*formulas, *learned)
+    place = ops.take(ops.convert_to_tensor([ordered.index(name) for name in names], "int32"), style)
+    strength = config.strength + (1 - config.strength) * noise(STRENGTH, 1)[:, 0]
+
+    def drawn() -> Tensor:
+        field = noise(FIELD, config.side, config.side, 3)
+        portrait = procedural.stylise(place, tilted, noise(PARAMS, 16), field, names=formulas)
+        return procedural.mix(tilted, portrait, strength) if config.strength < 1 else portrait
+
+    def painted() -> Tensor:
+        found = bank.load(config.bank or bank.FOLDER)
+        second = ops.cast(noise(SECOND, 1)[0, 0] * len(learned), "int32")
+        # Where strength is left to chance, so is whether a portrait lies between two styles: one in five.
+        chance = noise(PARAMS, 2)
+        share = ops.where(chance[:, 0] < 0.2 * (config.strength < 1), 0.5 * chance[:, 1], 0.0)
+        rows = bank.mixed(found.table(learned), place - len(formulas), strength, second, share)
+        return bank.stylise(found.trunk, rows, tilted)
+
+    if not (formulas and learned):
+        return drawn() if formulas else painted()
+    return ops.cond(place < len(formulas), drawn, painted)
+
+
+def _degrade(portrait: Tensor, noise: Noise, config: DataConfig) -> Tensor:
     if config.degrade:
         chance = noise(DEGRADE, 17)
-        degraded = procedural.degrade(portrait, chance[:, 1:], noise(DEGRADE_FIELD, side, side, 3))
+        field = noise(DEGRADE_FIELD, config.side, config.side, 3)
+        degraded = procedural.degrade(portrait, chance[:, 1:], field)
         portrait = ops.where(chance[:, :1, None, None] < config.degrade, degraded, portrait)
-    return ops.clip(portrait, -1.0, 1.0), photo, misalign.undoing_parameters(parameters)
+    return ops.clip(portrait, -1.0, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from ifrp_tf.config import Config, DataConfig, LossConfig, ModelConfig, TrainConfig
@@ -46,7 +47,7 @@ def fdnn() -> Config:
 def modern() -> Config:
     """Our recipe: what measured best at equal pictures (docs/recipe.md)."""
     return Config(
-        model=ModelConfig(stn="input", stn_bounded=True, localisation="light", upsampling="resize"),
+        model=ModelConfig(stn="input", stn_bounded=True, localisation="cascade", upsampling="resize"),
         loss=LossConfig(
             pixel="l1",
             ssim=0.1,
@@ -65,6 +66,21 @@ def modern() -> Config:
             ema=0.999,
             dtype="bfloat16",
         ),
+    )
+
+
+def aligner() -> Config:
+    """The input transformer of `modern` alone, trained on the known misalignment: where `modern` begins.
+
+    With the true transform instead of the predicted one, the first released model gained 0.9 dB and 0.10
+    SSIM, and this small network sees several times as many pictures in the same time as the whole SRN.
+    """
+    recipe = modern()
+    return dataclasses.replace(
+        recipe,
+        model=dataclasses.replace(recipe.model, srn="aligner"),
+        loss=LossConfig(pixel="l1", alignment=1.0, adversarial=0.0, identity_network="none", identity=0.0),
+        train=dataclasses.replace(recipe.train, learning_rate=1e-3, batch_size=32, pictures=150_000),
     )
 
 
@@ -115,6 +131,7 @@ PRESETS: dict[str, Callable[[], Config]] = {
     "wacv": wacv,
     "fdnn": fdnn,
     "modern": modern,
+    "aligner": aligner,
     "tiny": tiny,
     "toy": toy,
 }

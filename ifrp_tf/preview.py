@@ -1,4 +1,4 @@
-"""A sheet of the procedural styles on given faces: rows are styles, columns are faces."""
+"""A sheet of the styles on given faces: rows are styles, columns are faces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ifrp_tf import images, quiet
 from ifrp_tf.errors import ConfigError, DataError, ImageError
-from ifrp_tf.settings import nearest
 
 SIDE = 128
 MAX_PHOTOS = 64
@@ -21,7 +20,7 @@ def choose(styles: str) -> tuple[str, ...]:
     """Turns the words of a command line into names of styles.
 
     Args:
-        styles: `"all"`, `"train"`, `"reserved"`, or names separated by commas.
+        styles: `"all"` (reserved ones too), or sets and names separated by commas (`styles.sets.resolve`).
 
     Raises:
         ConfigError: A name is unknown, or none is given.
@@ -31,24 +30,11 @@ def choose(styles: str) -> tuple[str, ...]:
         ('sketch', 'oil')
     """
     with quiet.start_up():
-        from ifrp_tf.styles import procedural
-    sets = {
-        "all": tuple(procedural.STYLES),
-        "train": procedural.TRAIN,
-        "reserved": procedural.RESERVED,
-    }
-    if styles in sets:
-        return sets[styles]
-    names = tuple(name.strip() for name in styles.split(",") if name.strip())
-    unknown = [name for name in names if name not in procedural.STYLES]
-    if unknown or not names:
-        known = (*sets, *procedural.STYLES)
-        received = unknown[0] if unknown else styles
-        raise ConfigError(
-            f"expected styles out of {', '.join(known)}, received {received!r}.",
-            hint=nearest(received, list(known)),
-        )
-    return names
+        from ifrp_tf.styles import bank, procedural, sets
+    if styles == "all":
+        learned = sets.named().get("bank", ()) and bank.load().names
+        return (*procedural.STYLES, *learned)
+    return sets.resolve(styles, allow_reserved=True)
 
 
 def sheet(photos: np.ndarray, names: Sequence[str], *, seed: int = 7, misaligned: bool = False) -> np.ndarray:
@@ -56,7 +42,7 @@ def sheet(photos: np.ndarray, names: Sequence[str], *, seed: int = 7, misaligned
 
     Args:
         photos: uint8 [N, S, S, 3], RGB, 0-255; S at least 48 for the names to be read.
-        names: names of `procedural.STYLES`.
+        names: of styles, formulas or learned.
         seed: of the noise, at least 0. Each style's noise is its own, whatever others are asked for.
         misaligned: whether to tilt, scale and shift the faces as for training.
 
@@ -69,7 +55,7 @@ def sheet(photos: np.ndarray, names: Sequence[str], *, seed: int = 7, misaligned
     """
     with quiet.start_up():
         from ifrp_tf import misalign
-        from ifrp_tf.styles import procedural
+        from ifrp_tf.styles import bank, procedural
 
     count, side = photos.shape[:2]
     aligned = np.asarray(images.to_model_range(photos))
@@ -78,7 +64,13 @@ def sheet(photos: np.ndarray, names: Sequence[str], *, seed: int = 7, misaligned
         aligned = np.asarray(misalign.misalign(aligned, misalign.similarity_parameters(noise)))
     rows = [np.stack([_label("photo", side), *np.asarray(images.to_uint8(aligned))])]
     known = list(procedural.STYLES)
+    learned = [name for name in names if name.startswith(bank.PREFIX)]
+    painter = bank.load() if learned else None
     for name in names:
+        if painter and name in learned:
+            portraits = bank.stylise(painter.trunk, painter.table((name,))[1:], aligned)
+            rows.append(np.stack([_label(name, side), *np.asarray(images.to_uint8(portraits))]))
+            continue
         random = np.random.default_rng((seed, 2, known.index(name)))
         params = random.random((count, procedural.PARAMS), dtype="float32")
         field = random.random(aligned.shape, dtype="float32")

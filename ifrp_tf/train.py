@@ -18,8 +18,7 @@ from typing import Any
 
 import keras
 
-from ifrp_tf import callbacks, checkpoint, fitting, images, photos, toy_faces
-from ifrp_tf import weights as srn_weights
+from ifrp_tf import callbacks, checkpoint, fitting, images, logs, photos, starting, toy_faces
 from ifrp_tf.config import Config
 from ifrp_tf.errors import ConfigError, ModelError
 from ifrp_tf.photos import PhotoSet
@@ -47,7 +46,8 @@ def run(
         run_dir: the run's folder; made when missing.
         weights: folder with the weights of the identity network.
         resume: `auto` goes on where there is a checkpoint; `must` expects one; `never` expects none.
-        initial: a `.weights.h5` of the same SRN to fine-tune; unused once there is a checkpoint.
+        initial: what to start from, separated by commas: runs, released version folders, or `.weights.h5`
+            files of the same SRN (`starting.start_from`); unused once there is a checkpoint.
 
     Returns:
         The last row of `metrics.jsonl`.
@@ -60,23 +60,23 @@ def run(
     """
     run_dir = Path(run_dir)
     _check_folder(run_dir, config, resume)
-    sets.resolve(config.data.styles)
+    sets.of(config.data)
     run_dir.mkdir(parents=True, exist_ok=True)
-    handler = _log_to(run_dir / "log.txt")
-    try:
+    with logs.logged_to(run_dir / "log.txt"):
         images.write_bytes_atomic(run_dir / "config.json", json.dumps(config.to_dict(), indent=2).encode())
         images.write_bytes_atomic(
             run_dir / "environment.json", json.dumps(environment(config), indent=2).encode()
         )
         training, held_out = load_photos(config, data, run_dir.parent / ".cache")
         return _fit(config, training, held_out, run_dir, weights, initial)
-    finally:
-        logging.getLogger().removeHandler(handler)
-        handler.close()
 
 
 def load_photos(config: Config, data: str, cache: Path | None) -> tuple[PhotoSet, PhotoSet]:
-    """Training and validation photographs; drops are logged."""
+    """Training and validation photographs; drops are logged. `data` may be what `prepare_faces.py` made."""
+    if data and (Path(data) / "manifest.json").is_file():
+        from ifrp_tf.shards import Prepared
+
+        return Prepared.open(data, config.data).parts(rendered=not fitting.is_jax())
     if not data:
         everything = toy_faces.draw(2_000, side=config.data.side, seed=config.train.seed)
     else:
@@ -105,7 +105,7 @@ def describe(config: Config, data: str) -> str:
     train = config.train
     budget = {
         "data": data or "drawn faces",
-        "styles": sets.resolve(config.data.styles),
+        "styles": sets.of(config.data),
         "steps": train.steps,
         "epochs": -(-train.steps // train.epoch_steps),
     }
@@ -173,10 +173,9 @@ def _fit(
         callbacks.trim_metrics(run_dir, state["step"])
         logging.info("resumed at step %d of %d", state["step"], config.train.steps)
     elif initial:
-        for network in (trainer.srn, trainer.srn_average):
-            srn_weights.load(network, initial)
+        starting.start_from(trainer.srn, initial.split(","), fitting.some_portraits(training, config))
+        trainer.srn_average.set_weights(trainer.srn.get_weights())
         fitting.set_step(trainer, 0)
-        logging.info("fine-tuning from %s", initial)
     owed = _epoch_owed(run_dir, config, int(trainer.step))
     if owed is not None or int(trainer.step) < config.train.steps:
         pairs = fitting.fixed_pairs(held_out, training, config)
@@ -220,11 +219,3 @@ def _terminate_as_interrupt() -> None:
         signal.signal(signal.SIGTERM, interrupt)
     except ValueError:
         logging.debug("not in the main thread: SIGTERM is left as it is")
-
-
-def _log_to(path: Path) -> logging.Handler:
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger().setLevel(logging.INFO)
-    return handler

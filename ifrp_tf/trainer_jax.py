@@ -105,7 +105,7 @@ class JaxTrainer:
     @functools.cached_property
     def train_on_photos(self) -> Any:
         """Jitted `(state, uint8 [M, S, S, 3]) -> (state, scalars)`: makes its own batch from the step."""
-        names = sets.resolve(self.config.data.styles)
+        names = sets.of(self.config.data)
 
         def train(state: State, pixels: Tensor) -> tuple[State, dict[str, Tensor]]:
             return self._train_on_batch(state, make_batch(state.step, pixels, self.config, names))

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from ifrp_tf import data, machine, train
+from ifrp_tf import data, fitting, machine, train
 from ifrp_tf.config import Config
 from ifrp_tf.errors import ConfigError
-from ifrp_tf.objective import build_identity_network
 from ifrp_tf.timing import Call, interleave
-from ifrp_tf.trainer import IfrpTrainer
 
-_ROUNDS, _WARM_UP = 5, 3
+_ROUNDS, _WARM_UP = 3, 3
 
 
 def measure(
@@ -29,9 +26,9 @@ def measure(
 ) -> dict[str, Any]:
     """Times the training step with the real pipeline, the step on one batch, and the pipeline, in turn.
 
-    Every turn begins with a new iterator and three steps that are not timed. Where the step takes as long on
-    a batch that is simply there, nothing waits for data; the share is what it takes longer, and on a CPU
-    also what the pipeline takes away from it.
+    Each has three turns, on the same batches, which begin with three steps that are not timed. Where a step
+    takes as long on a batch that is simply there, nothing waits for data; the share is what it takes longer,
+    on a CPU also because the pipeline takes processor time from it.
 
     Args:
         config, folder, weights, cache, steps, threads: as for `benchmark.run_train`.
@@ -45,19 +42,16 @@ def measure(
     """
     if steps < 1:
         raise ConfigError(f"Expected at least 1 step. Received: {steps}.")
+    if fitting.is_jax():
+        raise ConfigError(
+            "Expected TensorFlow as Keras's backend. Received: JAX.", hint="Unset KERAS_BACKEND."
+        )
     threads = machine.use_threads(threads)
+    trainer = fitting.make_trainer(config, weights)
+    trainer.make_train_function()
     photos, _ = train.load_photos(config, folder, Path(cache))
-    position = tf.Variable(0, dtype=tf.int64)
-    batches = data.batches(photos, config, step=position).repeat()
-    trainer = _trainer(config, weights)
+    batches = data.batches(photos, config)
     cached = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
-    rounds = min(_ROUNDS, steps)
-    calls = -(-steps // rounds)
-
-    def pipeline() -> Any:
-        iterator = iter(batches)
-        position.assign((position + _WARM_UP + calls) % config.train.steps)
-        return iterator
 
     def training(iterator: Any) -> Call:
         # The callbacks of a run look at every loss too, and so wait for the step to end.
@@ -68,12 +62,12 @@ def measure(
 
     timings = interleave(
         {
-            "real": lambda: training(pipeline()),
+            "real": lambda: training(iter(batches)),
             "cached": lambda: training(iter(cached)),
-            "pipeline": lambda: reading(pipeline()),
+            "pipeline": lambda: reading(iter(batches)),
         },
-        rounds=rounds,
-        calls=calls,
+        rounds=_ROUNDS,
+        calls=steps,
         warm_up=_WARM_UP,
     )
     batch = config.train.batch_size
@@ -81,22 +75,9 @@ def measure(
         "data": folder or "drawn faces",
         "side": config.data.side,
         "batch_size": batch,
-        "steps": rounds * calls,
+        "steps": _ROUNDS * steps,
         "threads": threads,
         "device": machine.device(),
         "waiting_share": max(0.0, 1.0 - timings["cached"].seconds / timings["real"].seconds),
         **{name: timing.speed(batch) for name, timing in timings.items()},
     }
-
-
-def _trainer(config: Config, weights: str) -> IfrpTrainer:
-    """As in a run: `train` builds it in the same way."""
-    keras.utils.set_random_seed(config.train.seed)
-    keras.config.set_dtype_policy("mixed_bfloat16" if config.train.dtype == "bfloat16" else "float32")
-    try:
-        trainer = IfrpTrainer(config, build_identity_network(config, weights))
-    finally:
-        keras.config.set_dtype_policy("float32")
-    trainer.compile()
-    trainer.make_train_function()
-    return trainer

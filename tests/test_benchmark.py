@@ -55,7 +55,7 @@ def test_recover_prints_three_contenders_at_every_batch_size(models, tmp_path):
 def test_train_prints_step_pipeline_and_waiting_share(tmp_path):
     path = tmp_path / "speed.json"
     done = small_model.tool(
-        "benchmark", "train", "--preset=toy", "--steps=3", "--set=train.batch_size=4", "--set=data.side=32",
+        "benchmark", "train", "--preset=toy", "--steps=1", "--set=train.batch_size=4", "--set=data.side=32",
         "--set=data.styles=pencil", "--set=loss.adversarial=0.0", "--set=train.ema=0.0",
         "--set=model.skips=none", f"--json={path}",
     )  # fmt: skip

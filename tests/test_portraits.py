@@ -1,5 +1,6 @@
 import dataclasses
 
+import drawn_bank
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -74,3 +75,34 @@ def test_strength_and_degradation_are_used(pixels):
     assert not np.array_equal(base, make(pixels, config=dataclasses.replace(plain, strength=0.2), style=0)[0])
     assert not np.array_equal(base, make(pixels, config=dataclasses.replace(plain, degrade=1.0), style=0)[0])
     assert not np.array_equal(base, make(pixels, config=plain, style=1)[0])
+
+
+@pytest.fixture(scope="module")
+def with_bank(tmp_path_factory):
+    folder = drawn_bank.write(tmp_path_factory.mktemp("bank"))
+    return dataclasses.replace(CONFIG, bank=folder, degrade=0.0, strength=1.0)
+
+
+def test_learned_styles_and_formulas_share_one_list(pixels, with_bank):
+    names = ("bank_candy", procedural.TRAIN[0], "bank_mosaic")
+
+    def styled(style, config=with_bank, names=names):
+        return np.asarray(portraits.make_group(pixels, noise_of(0), config, names, style=style)[0])
+
+    np.testing.assert_array_equal(styled(1), make(pixels, config=with_bank, style=0)[0])
+    for style, name in ((0, "bank_candy"), (2, "bank_mosaic")):
+        np.testing.assert_allclose(styled(style), styled(0, names=(name,)), atol=1e-5)
+    assert np.abs(styled(0) - styled(2)).mean() > 0.01
+    weak = dataclasses.replace(with_bank, strength=0.0)
+    assert not np.array_equal(styled(0), styled(0, config=weak))
+
+
+def test_sketches_are_moved_with_their_photographs(pixels):
+    plain = dataclasses.replace(CONFIG, degrade=0.0)
+    portrait, photo, transform = portraits.make_drawn_group(pixels, pixels, noise_of(0), plain)
+    expected = portraits.make_group(pixels, noise_of(0), plain, procedural.TRAIN)
+    np.testing.assert_array_equal(photo, expected[1])
+    np.testing.assert_array_equal(transform, expected[2])
+    back = np.asarray(bilinear_sample(portrait, affine_grid(transform, 64, 64), "edge"))
+    inner = slice(20, 44)
+    assert np.abs(back - photo)[:, inner, inner].mean() < 0.06

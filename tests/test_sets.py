@@ -1,5 +1,7 @@
+import drawn_bank
 import pytest
 
+from ifrp_tf.config import DataConfig
 from ifrp_tf.errors import ConfigError
 from ifrp_tf.styles import procedural, sets
 
@@ -29,3 +31,21 @@ def test_reserved_styles_are_never_trained_on(names):
 def test_unknown_or_no_style_is_an_error(names):
     with pytest.raises(ConfigError):
         sets.resolve(names)
+
+
+def test_learned_styles_come_from_the_bank(tmp_path):
+    folder = drawn_bank.write(tmp_path)
+    everything = sets.resolve("all_train", folder=folder)
+    assert everything == (*procedural.TRAIN, *sets.resolve("bank", folder=folder))
+    assert set(sets.resolve("paper_train", folder=folder)) == {"bank_scream", "bank_candy", "bank_mosaic"}
+    assert "bank_wave" not in everything
+    with pytest.raises(ConfigError, match="reserved for testing: bank_wave"):
+        sets.resolve("bank_candy,bank_wave", folder=folder)
+    assert sets.of(DataConfig(bank=folder, styles="bank_wave", allow_reserved=True)) == ("bank_wave",)
+    with pytest.raises(ConfigError, match="bank_(feathers|udnie)"):  # the test's bank lacks five of the ten
+        sets.resolve("paper_test", folder=folder, allow_reserved=True)
+
+
+def test_without_a_bank_its_sets_are_unknown(tmp_path):
+    with pytest.raises(ConfigError, match="style bank"):
+        sets.resolve("all_train", folder=str(tmp_path / "none"))

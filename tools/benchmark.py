@@ -24,7 +24,7 @@ _ROUNDS = flags.DEFINE_integer("rounds", 7, "recover: turns of each contender.",
 _PRESET = flags.DEFINE_string("preset", "modern", "train: paper, wacv, fdnn, modern, tiny or toy.")
 _DATA = flags.DEFINE_string("data", "", "train: folder of photographs. Empty: drawn faces.")
 _SET = flags.DEFINE_multi_string("set", [], "train: section.key=value, repeatable: changes one setting.")
-_STEPS = flags.DEFINE_integer("steps", 20, "train: timed steps of each kind.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 20, "train: timed steps in each of three turns.", lower_bound=1)
 _WEIGHTS = flags.DEFINE_string("weights", "data/weights", "train: folder with the feature networks' weights.")
 _CACHE = flags.DEFINE_string("cache", "runs/.cache", "train: where decoded photographs are kept.")
 _THREADS = flags.DEFINE_integer("threads", 0, "Threads; 0: one a core.", lower_bound=0, upper_bound=1024)

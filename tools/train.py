@@ -13,13 +13,15 @@ from __future__ import annotations
 from absl import flags, logging
 from launch import launch
 
-_PRESET = flags.DEFINE_string("preset", "modern", "paper, wacv, fdnn, modern, tiny or toy.")
+_PRESET = flags.DEFINE_string("preset", "modern", "paper, wacv, fdnn, modern, aligner, tiny or toy.")
 _DATA = flags.DEFINE_string("data", "", "Folder of photographs, searched recursively; toy needs none.")
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "The run's folder: made, or resumed from.", required=True)
 _SET = flags.DEFINE_multi_string("set", [], "section.key=value, repeatable: changes one setting.")
 _RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "What to do with a checkpoint.")
 _WEIGHTS = flags.DEFINE_string("weights", "data/weights", "Folder with the feature networks' weights.")
-_INITIAL = flags.DEFINE_string("initial", "", "A .weights.h5 of the same SRN to fine-tune.")
+_INITIAL = flags.DEFINE_string(
+    "initial", "", "Runs, released versions or .weights.h5 files to fine-tune, separated by commas."
+)
 _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the resolved configuration and stop.")
 
 

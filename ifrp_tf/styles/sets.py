@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
-from ifrp_tf.errors import ConfigError
+from collections.abc import Mapping
+
+from ifrp_tf.errors import ConfigError, DataError
+from ifrp_tf.sections import DataConfig
 from ifrp_tf.settings import nearest
-from ifrp_tf.styles import procedural
+from ifrp_tf.styles import bank, procedural
+
+RESERVED: tuple[str, ...] = (*procedural.RESERVED, *bank.RESERVED)
+"""Every style kept for testing: three formulas, and the seven of the paper's ten that it did not train on."""
+
+PAPER_TRAIN = ("bank_scream", "bank_candy", "bank_mosaic")
+PAPER_TEST = (
+    "bank_scream", "bank_wave", "bank_candy", "bank_feathers", "bank_sketch", "bank_composition_vii",
+    "bank_starry_night", "bank_udnie", "bank_mosaic", "bank_la_muse",
+)  # fmt: skip
 
 
-def resolve(names: str, *, allow_reserved: bool = False) -> tuple[str, ...]:
+def named(folder: str = bank.FOLDER) -> Mapping[str, tuple[str, ...]]:
+    """Every set by name.
+
+    `train` or `procedural`: the formulas that may be trained on; `reserved`: those that may not; `all`: both.
+    `paper_train`, `paper_test`: the paper's three and ten styles. `bank`: the learned styles that may be
+    trained on; `all_train`: those and `train`. The last four need a style bank in `folder`.
+
+    Args:
+        folder: of the style bank; where there is none the sets that need it are left out.
+    """
+    found = {
+        "train": procedural.TRAIN,
+        "procedural": procedural.TRAIN,
+        "reserved": procedural.RESERVED,
+        "all": tuple(procedural.STYLES),
+    }
+    learned = _learned(folder)
+    if learned:
+        free = tuple(name for name in learned if name not in RESERVED)
+        found |= {"bank": free, "all_train": (*procedural.TRAIN, *free)}
+        found |= {"paper_train": PAPER_TRAIN, "paper_test": PAPER_TEST}
+    return found
+
+
+def resolve(names: str, *, allow_reserved: bool = False, folder: str = bank.FOLDER) -> tuple[str, ...]:
     """The styles that a set name, or a comma-separated list of styles and sets, stands for.
 
     Args:
-        names: `train` (all that may be trained on), `reserved` (kept for testing), `all`, or style names.
+        names: sets of `named`, or style names.
         allow_reserved: whether reserved styles may be among them: False when training.
+        folder: of the style bank.
 
     Raises:
         ConfigError: if a name is unknown, or reserved and not allowed.
@@ -21,15 +58,18 @@ def resolve(names: str, *, allow_reserved: bool = False) -> tuple[str, ...]:
         >>> len(resolve("reserved", allow_reserved=True))
         3
     """
-    known = {"train": procedural.TRAIN, "reserved": procedural.RESERVED, "all": tuple(procedural.STYLES)}
+    known = named(folder)
+    styles = (*procedural.STYLES, *_learned(folder))
     found: list[str] = []
     for name in filter(None, (part.strip() for part in names.split(","))):
-        if name not in known and name not in procedural.STYLES:
-            raise ConfigError(
-                f"Unknown style or style set {name!r}.", hint=nearest(name, [*known, *procedural.STYLES])
-            )
-        found.extend(style for style in known.get(name, (name,)) if style not in found)
-    forbidden = [name for name in found if name in procedural.RESERVED]
+        for style in known.get(name, (name,)):
+            if style not in styles:
+                raise ConfigError(
+                    f"Unknown style or style set {style!r}.", hint=_advice(style, known, styles)
+                )
+            if style not in found:
+                found.append(style)
+    forbidden = [name for name in found if name in RESERVED]
     if forbidden and not allow_reserved:
         raise ConfigError(
             f"Expected styles to train on. Received styles reserved for testing: {', '.join(forbidden)}.",
@@ -38,3 +78,28 @@ def resolve(names: str, *, allow_reserved: bool = False) -> tuple[str, ...]:
     if not found:
         raise ConfigError(f"Expected at least one style. Received: {names!r}.")
     return tuple(found)
+
+
+def of(config: DataConfig) -> tuple[str, ...]:
+    """The styles that a configuration trains on.
+
+    Args:
+        config: `styles`, `bank` and `allow_reserved` are used.
+
+    Raises:
+        ConfigError: as `resolve`.
+    """
+    return resolve(config.styles, allow_reserved=config.allow_reserved, folder=config.bank or bank.FOLDER)
+
+
+def _learned(folder: str) -> tuple[str, ...]:
+    try:
+        return bank.load(folder).names
+    except DataError:
+        return ()
+
+
+def _advice(name: str, known: Mapping[str, tuple[str, ...]], styles: tuple[str, ...]) -> str:
+    if name.startswith((bank.PREFIX, "paper_")) or name in ("bank", "all_train"):
+        return "It belongs to a style bank: see data.bank and tools/train_style_bank.py."
+    return nearest(name, [*known, *styles])
