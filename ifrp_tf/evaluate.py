@@ -101,8 +101,8 @@ class Request:
         limit: photographs of a built-in protocol; 0 = all.
         seed: of a built-in protocol.
         gallery: folder of photographs to search; empty: those of the protocol.
-        descriptor: `dlib`, `mobilefacenet` or `none`.
-        weights: folder of the descriptor's weights.
+        descriptor: `dlib`, `mobilefacenet`, `facenet` or `none`.
+        weights: folder of the descriptor's weights; for `facenet` also its weights file.
         detect: pictures of each style in which a detector looks for a face.
         report: folder for the report; empty for none.
         trust: load a model whose checksums do not match.

@@ -3,7 +3,7 @@
 Every network is a `keras.Model` that takes float32 photos `[N, 128, 128, 3]` in `[-1, 1]` in the tight frame
 and does its own cropping and rescaling, so a loss or a metric can call it on a recovered photo directly. None
 of them learns: no variable is trainable, and `training=True` changes nothing. Their archives, layer names and
-crops are documented in `data/weights/WEIGHTS.md`.
+crops are documented in `data/weights/WEIGHTS.md`; those of `facenet`, on TensorFlow only, in `facenet.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from keras import layers, ops
 
 from ifrp_tf.archives import assign_arrays, load_arrays
+from ifrp_tf.facenet import FACENET_FEATURE as FACENET_FEATURE
+from ifrp_tf.facenet import facenet as facenet
 from ifrp_tf.frozen import FrozenPReLU, NetworkInput, initial_kernels, policy_name, select_outputs
 from ifrp_tf.images import to_levels
 from ifrp_tf.types import Tensor
@@ -154,6 +156,7 @@ def vgg19(
     *,
     outputs: Sequence[str] = ("block3_conv2",),
     dtype: str | None = None,
+    side: int | None = 128,
 ) -> keras.Model:
     """VGG-19 (ImageNet) up to relu3_4: features for Gram losses and the conference paper's identity loss.
 
@@ -161,9 +164,10 @@ def vgg19(
         weights: Folder with `vgg19_imagenet_conv1_1_to_conv3_4.npz`; `None` leaves random weights.
         outputs: Any of `"block1_conv1"` .. `"block3_conv4"`, after the ReLU; `"block3_conv2"` is relu3_2.
         dtype: `"float32"`, `"bfloat16"` (variables stay float32) or `None`: the global policy.
+        side: Of the pictures, pixels; `None` takes any.
 
-    Input shape: `[N, 128, 128, 3]`, float32 RGB in `[-1, 1]`.
-    Output shape: float32 `[N, 32, 32, 256]` for relu3_2, >= 0; several outputs give a dict by name.
+    Input shape: `[N, side, side, 3]`, float32 RGB in `[-1, 1]`.
+    Output shape: float32 `[N, side / 4, side / 4, 256]` for relu3_2, >= 0; several outputs give a dict by name.
 
     Raises:
         DataError: If the archive is missing, damaged or does not fit.
@@ -181,7 +185,7 @@ def vgg19(
         "kernel_initializer": initial_kernels(weights),
         "dtype": policy,
     }
-    inputs = keras.Input(PHOTO_SHAPE, name="photo", dtype="float32")
+    inputs = keras.Input((side, side, 3), name="photo", dtype="float32")
     x = NetworkInput((103.939, 116.779, 123.68), bgr=True)(inputs)
     for block, (filters, count) in enumerate(_VGG_BLOCKS, start=1):
         if block > 1:

@@ -10,7 +10,11 @@ from ifrp_tf.schedules import decayed_weight
 from ifrp_tf.types import Tensor
 
 # The feature map compared by the identity term of each network: relu3_2, or its counterpart.
-IDENTITY_UNITS = {"vgg19": "block3_conv2", "mobilefacenet": features.MOBILEFACENET_FEATURE}
+IDENTITY_UNITS = {
+    "vgg19": "block3_conv2",
+    "mobilefacenet": features.MOBILEFACENET_FEATURE,
+    "facenet": features.FACENET_FEATURE,
+}
 
 
 class Objective:
@@ -57,8 +61,8 @@ class Objective:
             values["alignment"] = losses.alignment_loss(transforms, known, self.side)
         if self.identity_network is not None and ("identity" in names or "cosine" in names):
             every = self.loss.identity_every
-            fake = self.identity_network(recovered[::every], training=False)
-            real = self.identity_network(photos[::every], training=False)
+            fake = self.identity_network(_enlarged(recovered[::every]), training=False)
+            real = self.identity_network(_enlarged(photos[::every]), training=False)
             unit = IDENTITY_UNITS[self.loss.identity_network]
             if "identity" in names:
                 values["identity"] = losses.identity_loss(
@@ -85,22 +89,34 @@ class Objective:
         return total
 
 
+def _enlarged(pictures: Tensor) -> Tensor:
+    """Pictures [N, 128, 128, 3] for the feature networks, of pictures of any side."""
+    if pictures.shape[1] == features.PHOTO_SHAPE[0]:
+        return pictures
+    return keras.ops.image.resize(pictures, features.PHOTO_SHAPE[:2], interpolation="bilinear")
+
+
 def build_identity_network(config: Config, weights: str) -> keras.Model | None:
     """The frozen feature network of the identity loss, or None where its weights are zero.
 
     Args:
         config: `loss.identity_network`; the network computes in `train.dtype`.
-        weights: folder with the weight archives.
+        weights: folder with the weight archives; for FaceNet, see `facenet.locate`.
 
     Returns:
         A model from photographs [N, 128, 128, 3] in [-1, 1] to a dict: a feature map under the name of its
-        unit and, for MobileFaceNet, `embedding`.
+        unit and, for the face networks, `embedding`.
+
+    Raises:
+        DataError: the weights are missing or damaged.
+        ConfigError: FaceNet without TensorFlow.
     """
     loss, dtype = config.loss, config.train.dtype
     if loss.identity_network == "none" or not (loss.identity or loss.identity_cosine):
         return None
     unit = IDENTITY_UNITS[loss.identity_network]
-    if loss.identity_network == "mobilefacenet":
-        return features.mobilefacenet(weights, outputs=(unit, "embedding"), dtype=dtype)
+    if loss.identity_network in ("mobilefacenet", "facenet"):
+        build = features.facenet if loss.identity_network == "facenet" else features.mobilefacenet
+        return build(weights, outputs=(unit, "embedding"), dtype=dtype)
     network = features.vgg19(weights, outputs=(unit,), dtype=dtype)
     return keras.Model(network.input, {unit: network.output}, name=network.name)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
+from ifrp_tf import onnx_transforms
 from ifrp_tf.errors import ModelError
 from ifrp_tf.layers import BoundTransform, SpatialTransformer
+from ifrp_tf.localisation import ComposeTransforms
 
 if TYPE_CHECKING:
     from ifrp_tf.onnx_graph import Graph
@@ -202,30 +203,6 @@ def _add(graph: Graph, layer: Any, *values: str) -> str:
     return graph.node("Add" if len(values) == 2 else "Sum", values)
 
 
-def _bound_transform(graph: Graph, layer: Any, value: str) -> str:
-    factors = [layer.max_angle, math.log(layer.max_scale), layer.max_shift, layer.max_shift]
-    value = graph.node("Mul", [graph.node("Tanh", [value]), graph.constant([factors])])
-    angle, scale, shift = graph.split(value, [1, 1, 2])
-    return graph.node("Concat", [angle, graph.node("Exp", [scale]), shift], axis=1)
-
-
-def _spatial_transformer(graph: Graph, layer: Any, features: str, parameters: str) -> str:
-    """`layers.affine_grid`, in normalised coordinates and with (x, y) last, and `layers.bilinear_sample`."""
-    height, width = layer.input[0].shape[1:3]
-    angle, scale, shift_y, shift_x = (graph.reshape(p, 0, 1, 1) for p in graph.split(parameters, [1] * 4))
-    y = graph.node("Add", [graph.constant(np.linspace(-1, 1, height).reshape(1, -1, 1)), shift_y])
-    x = graph.node("Add", [graph.constant(np.linspace(-1, 1, width).reshape(1, 1, -1)), shift_x])
-    cos = graph.node("Mul", [scale, graph.node("Cos", [angle])])
-    sin = graph.node("Mul", [scale, graph.node("Sin", [angle])])
-    rows = graph.node("Sub", [graph.node("Mul", [cos, y]), graph.node("Mul", [sin, x])])
-    columns = graph.node("Add", [graph.node("Mul", [sin, y]), graph.node("Mul", [cos, x])])
-    last = graph.constant(np.array([-1], np.int64))
-    positions = [graph.node("Unsqueeze", [value, last]) for value in (columns, rows)]
-    inputs = [features, graph.node("Concat", positions, axis=-1)]
-    padding = {"zero": "zeros", "edge": "border"}[layer.fill]
-    return graph.node("GridSample", inputs, mode="bilinear", padding_mode=padding, align_corners=1)
-
-
 _WRITERS: dict[type, Callable[..., str]] = {
     keras.layers.Conv2D: _conv,
     keras.layers.Conv2DTranspose: _deconv,
@@ -242,6 +219,7 @@ _WRITERS: dict[type, Callable[..., str]] = {
     keras.layers.Concatenate: _concatenate,
     keras.layers.Add: _add,
     keras.layers.Activation: _activate,
-    SpatialTransformer: _spatial_transformer,
-    BoundTransform: _bound_transform,
+    SpatialTransformer: onnx_transforms.spatial_transformer,
+    BoundTransform: onnx_transforms.bound_transform,
+    ComposeTransforms: onnx_transforms.compose_transforms,
 }

@@ -91,6 +91,8 @@ DIFFERENCES: tuple[str, ...] = (
 STYLE_DIFFERENCES: dict[str, str] = {
     "procedural": "Styles: the paper's are ten artworks painted by style-transfer networks, three of them "
     "trained on. Here they are formulas, drawn anew for every portrait.",
+    "paper": "Styles: the paper's ten artworks, but painted by this package's own style networks, seven of "
+    "which no model here was trained on.",
     "sketches": "Styles: the paper's sketches are made by a style-transfer network from the photograph. "
     "Here they are drawn by hand.",
     "folders": "Styles: the paper's are ten artworks painted by style-transfer networks. Here they are what "

@@ -110,7 +110,7 @@ def _stylise(
         return procedural.mix(tilted, portrait, strength) if config.strength < 1 else portrait
 
     def painted() -> Tensor:
-        found = bank.load(config.bank or bank.FOLDER)
+        found = bank.load(config.bank)
         second = ops.cast(noise(SECOND, 1)[0, 0] * len(learned), "int32")
         # Where strength is left to chance, so is whether a portrait lies between two styles: one in five.
         chance = noise(PARAMS, 2)

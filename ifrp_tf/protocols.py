@@ -18,11 +18,10 @@ from ifrp_tf import data, images, misalign
 from ifrp_tf.config import DataConfig
 from ifrp_tf.errors import ConfigError, DataError
 from ifrp_tf.pairing import Pictures, Protocol, by_name, digest, read
-from ifrp_tf.styles import sets
+from ifrp_tf.styles import bank, sets
 
 NAMES = ("procedural", "sketches", "paper")
-MISALIGNED = "_misaligned"
-"""Ends the names of the styles of the sketches whose pictures are misaligned."""
+MISALIGNED = "_misaligned"  # ends the names of the styles of misaligned sketches
 
 
 def build(
@@ -38,29 +37,23 @@ def build(
     """A protocol by name.
 
     Args:
-        name: `procedural` or `sketches`.
+        name: `procedural`, `paper` (the paper's ten styles, of the style bank) or `sketches`.
         side: of the pictures, pixels.
-        faces: folder of test photographs, for `procedural`.
+        faces: folder of test photographs, for `procedural` and `paper`.
         sketches: folder of `<set>/sketch/` and `<set>/photo/`, for `sketches`.
         styles: set or names of styles, for `procedural` (`styles.sets.resolve`).
         limit: photographs to take (of each set of sketches), chosen by a hash of their names; 0 = all.
         seed: of everything random, at least 0.
 
     Raises:
-        ConfigError: if the name or a style is unknown, or the protocol is not there yet.
+        ConfigError: if the name or a style is unknown, or there is no style bank with the paper's ten.
         DataError: if there are no pictures.
     """
-    if name == "procedural":
-        return Procedural(
-            faces, styles=sets.resolve(styles, allow_reserved=True), side=side, limit=limit, seed=seed
-        )
     if name == "sketches":
         return Sketches(sketches, side=side, limit=limit, seed=seed)
-    if name == "paper":
-        raise ConfigError(
-            "Expected --protocol=procedural or sketches. Received: paper, whose styles are not there yet.",
-            hint="Stylise photographs yourself and use --portraits and --photos.",
-        )
+    if kind := {"procedural": Procedural, "paper": Paper}.get(name):
+        chosen = sets.resolve("paper_test" if name == "paper" else styles, allow_reserved=True)
+        return kind(faces, styles=chosen, side=side, limit=limit, seed=seed)
     raise ConfigError(f"Unknown protocol {name!r}.", hint=f"Known: {', '.join(NAMES)}.")
 
 
@@ -69,7 +62,7 @@ class Procedural(Protocol):
 
     Args:
         faces: folder of photographs, searched recursively; none of them trained on.
-        styles: names of `styles.procedural`.
+        styles: names of formulas or of styles of the bank.
         side: of the pictures, pixels.
         limit: photographs to take, chosen by a hash of their names; 0 = all.
         seed: of misalignment, style parameters and noise.
@@ -114,6 +107,8 @@ class Procedural(Protocol):
             "strength": self._config.strength,
             "degrade": self._config.degrade,
         }
+        if any(name.startswith(bank.PREFIX) for name in styles):
+            self.settings["bank"] = digest(sorted(Path(bank.FOLDER).glob("*.npz")))
 
     def read_photos(self, names: Sequence[str]) -> Pictures:
         """The photographs of those names."""
@@ -143,6 +138,12 @@ class Procedural(Protocol):
             picture = tf.TensorSpec((1, self.side, self.side, 3), tf.uint8)
             self._makers[style] = tf.function(make, input_signature=[picture, tf.TensorSpec((), tf.int64)])
         return self._makers[style]
+
+
+class Paper(Procedural):
+    """The paper's protocol: every test photograph in each of its ten styles, painted by the style bank."""
+
+    name = "paper"
 
 
 class Sketches(Protocol):

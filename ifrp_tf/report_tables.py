@@ -7,7 +7,7 @@ from typing import Any
 
 from ifrp_tf.evidence import METRICS
 from ifrp_tf.paper_figures import COLUMNS, DIFFERENCES, PAPER, PAPER_FCR, STYLE_DIFFERENCES, nearest_column
-from ifrp_tf.styles import procedural
+from ifrp_tf.styles import sets
 
 HEADER = ("PSNR, dB", "SSIM", "FSIM", "FRR top 1, %", "FRR top 5, %", "FCR, %")
 _WORDS = {
@@ -15,6 +15,7 @@ _WORDS = {
     "input": "the portrait as it is",
     "mean_face": "the mean training face, always",
 }
+_WHERE = {"seen": "styles trained on", "unseen": "unseen styles", "sketches": "the unseen style Sketch"}
 _NOTHING = "–"
 
 
@@ -81,7 +82,7 @@ def answers(result: dict[str, Any]) -> Table:
     )
     if result["settings"]["protocol"]["name"] == "sketches":
         note += " Its styles are here one sketch twice, as it is and misaligned: FCR is then easy."
-    if descriptor == "mobilefacenet":
+    if descriptor in ("mobilefacenet", "facenet"):
         note += " Models trained with this network in their loss score too well by it."
     return Table("The model beside the trivial answers", note, ("answer", *HEADER), tuple(rows))
 
@@ -153,26 +154,32 @@ def angles(result: dict[str, Any]) -> Table | None:
 def paper(result: dict[str, Any]) -> Table:
     """The model beside the journal's figures, which were measured otherwise."""
     protocol = result["settings"]["protocol"]["name"]
-    reserved = set(result["styles"]) <= set(procedural.RESERVED)
-    column = nearest_column(protocol, reserved)
-    place = COLUMNS.index(column)
-    cells = [number(name, result["mean"][name]) for name in ("psnr", "ssim", "fsim", "frr_top5")]
-    label = f"this model, this protocol (FRR: top 5 of {result['gallery']['size']:,})"
-    rows = [(label, *cells, number("fcr", result["fcr"]))]
+    reserved = set(result["styles"]) <= set(sets.RESERVED)
+    if protocol == "paper":
+        groups, where = sets.paper_groups(result["styles"]), "the ten styles"
+    else:
+        groups = {nearest_column(protocol, reserved): tuple(result["styles"])}
+        where = _WHERE[next(iter(groups))]
+    rows = []
+    for answer, words in _WORDS.items() if protocol == "paper" else [("model", _WORDS["model"])]:
+        part = result if answer == "model" else result[answer]
+        label = f"{words}, this protocol (FRR: top 5 of {result['gallery']['size']:,})"
+        for column, names in groups.items():
+            cells = []
+            for metric in ("psnr", "ssim", "fsim", "frr_top5"):
+                values = [part["styles"][name][metric] for name in names]
+                known = [value for value in values if value is not None]
+                cells.append(number(metric, sum(known) / len(known) if known else None))
+            rows.append((label, _WHERE[column], *cells, number("fcr", part["fcr"])))
     for method, figures in reversed(PAPER.items()):
-        psnr, ssim, fsim, frr = figures[place]
-        shares = number("frr", frr), number("fcr", PAPER_FCR[method])
-        rows.append((f"{method}, in the paper", f"{psnr:.2f}", f"{ssim:.2f}", f"{fsim:.2f}", *shares))
-    header = ("method", "PSNR, dB", "SSIM", "FSIM", "FRR, %", "FCR, %")
-    where = {"seen": "styles trained on", "unseen": "unseen styles", "sketches": "the unseen style Sketch"}[
-        column
-    ]
-    return Table(
-        f"Beside the paper's figures for {where}",
-        "The two were not measured alike, and must not be read as a ranking:",
-        header,
-        tuple(rows),
-    )
+        for column in groups:
+            psnr, ssim, fsim, frr = figures[COLUMNS.index(column)]
+            shares = number("frr", frr), number("fcr", PAPER_FCR[method])
+            cells = [f"{psnr:.2f}", f"{ssim:.2f}", f"{fsim:.2f}", *shares]
+            rows.append((f"{method}, in the paper", _WHERE[column], *cells))
+    header = ("method", "styles", "PSNR, dB", "SSIM", "FSIM", "FRR, %", "FCR, %")
+    note = "The two were not measured alike, and must not be read as a ranking:"
+    return Table(f"Beside the paper's figures for {where}", note, header, tuple(rows))
 
 
 def differences(result: dict[str, Any]) -> list[str]:
@@ -184,7 +191,8 @@ def description(result: dict[str, Any]) -> str:
     """One paragraph: which model was measured on what."""
     counts, protocol = result["counts"], result["settings"]["protocol"]
     words = {
-        "procedural": "test photographs stylised by formulas",
+        "procedural": "test photographs stylised by formulas or by the style bank",
+        "paper": "test photographs in the paper's ten styles, painted by the style bank",
         "sketches": "sketches drawn by hand",
         "folders": "portraits and photographs from folders",
     }[protocol["name"]]
@@ -201,8 +209,8 @@ def description(result: dict[str, Any]) -> str:
         )
         text += f", {turn}, {size}, {shift} (seed {protocol['seed']})"
     text += f", {protocol['side']} x {protocol['side']} pixels."
-    if protocol["name"] == "procedural":
-        unseen = [style for style in result["styles"] if style in procedural.RESERVED]
+    if protocol["name"] in ("procedural", "paper"):
+        unseen = [style for style in result["styles"] if style in sets.RESERVED]
         text += f" Never trained on: {', '.join(unseen) or 'none of the styles'}."
     if counts["failed"]:
         text += f" **{counts['failed']:,} portraits could not be measured.**"

@@ -25,6 +25,7 @@ TOP = (1, 5)
 BATCH = 32
 _BLOCK = 256
 _TIE = 1e-6
+_ARCHIVES = {"dlib": "dlib_face_resnet.npz", "mobilefacenet": "mobilefacenet.npz"}
 
 Metric = Literal["euclidean", "cosine"]
 
@@ -94,22 +95,25 @@ def load(name: str, weights: str | Path = "data/weights") -> NetworkDescriptor:
     """A descriptor by name.
 
     Args:
-        name: `dlib` (Euclidean; independent of every loss), or `mobilefacenet` (cosine; models trained to
-            please it score too well).
-        weights: folder with the archives of `features.py`.
+        name: `dlib` (Euclidean; independent of every loss), `mobilefacenet` or `facenet` (cosine; models
+            trained to please it score too well).
+        weights: folder with the archives of `features.py`; for `facenet`, see `facenet.locate`.
 
     Raises:
         ConfigError: if the name is unknown.
         DataError: if the weights are missing or damaged.
     """
-    archives = {"dlib": "dlib_face_resnet.npz", "mobilefacenet": "mobilefacenet.npz"}
-    if name not in archives:
-        raise ConfigError(f"Unknown descriptor {name!r}.", hint=nearest(name, list(archives)))
-    from ifrp_tf import features, model_folder  # late: names are checked before Keras is loaded
+    if name not in (names := [*_ARCHIVES, "facenet"]):
+        raise ConfigError(f"Unknown descriptor {name!r}.", hint=nearest(name, names))
+    from ifrp_tf import facenet, features, model_folder  # late: names are checked before Keras is loaded
 
-    network = features.dlib_resnet(weights) if name == "dlib" else features.mobilefacenet(weights)
     metric: Metric = "euclidean" if name == "dlib" else "cosine"
-    fingerprint = model_folder.sha256(Path(weights) / archives[name])
+    path = facenet.locate(weights) if name == "facenet" else Path(weights) / _ARCHIVES[name]
+    if name == "facenet":
+        network = features.facenet(path)
+    else:
+        network = features.dlib_resnet(weights) if name == "dlib" else features.mobilefacenet(weights)
+    fingerprint = model_folder.sha256(path)
     return NetworkDescriptor(name, lambda batch: network(batch, training=False), metric, fingerprint)
 
 

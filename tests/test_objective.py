@@ -210,7 +210,12 @@ def test_alignment_is_measured_in_pixels_of_the_pictures_side():
 
 @pytest.mark.parametrize(
     "loss",
-    [{"identity_network": "none"}, {"identity": 0.0}, {"identity_network": "mobilefacenet", "identity": 0.0}],
+    [
+        {"identity_network": "none"},
+        {"identity": 0.0},
+        {"identity_network": "mobilefacenet", "identity": 0.0},
+        {"identity_network": "facenet", "identity": 0.0},
+    ],
 )
 def test_no_network_is_read_where_it_has_no_weight(loss):
     assert build_identity_network(configured(**loss), "no/such/folder") is None
@@ -245,6 +250,21 @@ def test_identity_computes_in_the_precision_of_training(data_dir):
     policies = {layer.compute_dtype for layer in network.layers if "conv2d" in layer.name}
     assert "bfloat16" in policies
     assert {value.dtype for value in network(pictures()).values()} == {tf.float32}
+
+
+def test_the_identity_network_sees_small_pictures_enlarged(face_network):
+    """It takes 128 x 128: pictures of another side are brought to it, with a gradient."""
+    config = configured(64, adversarial=0.0, identity_network="mobilefacenet", identity_cosine=0.5)
+    photos = pictures(side=64)
+    recovered = tf.Variable(0.5 * photos)
+    with tf.GradientTape() as tape:
+        small = Objective(config, face_network).terms(recovered, photos, None, None)["cosine"]
+    assert np.abs(tape.gradient(small, recovered)).max() > 0
+    twice = [
+        keras.ops.image.resize(part, (128, 128), interpolation="bilinear") for part in (recovered, photos)
+    ]
+    large = Objective(config, face_network).terms(*twice, None, None)["cosine"]
+    assert float(small) == pytest.approx(float(large), rel=1e-5)
 
 
 def test_jax_agrees(two_backends):

@@ -5,14 +5,9 @@ from helpers import as_list
 
 from ifrp_tf import onnx_graph, onnx_layers
 from ifrp_tf.errors import ModelError
-from ifrp_tf.layers import BoundTransform, SpatialTransformer
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-
-TRANSFORMS = np.array(
-    [[0.0, 1.0, 0.0, 0.0], [0.5, 1.3, 0.3, -0.2], [-1.2, 0.6, 0.0, 0.5], [0.3, 3.0, -0.7, 0.9]], "float32"
-)
 
 
 def numbers(*shape):
@@ -138,26 +133,6 @@ def test_sums_and_concatenations_of_several():
     check(keras.layers.Add(), *maps)
     check(keras.layers.Concatenate(), *maps)
     check(keras.layers.Concatenate(), numbers(2, 3), numbers(2, 4))
-
-
-@pytest.mark.parametrize("fill", ["zero", "edge"])
-@pytest.mark.parametrize("shape", [(16, 16), (9, 14)])
-def test_the_spatial_transformer_turns_scales_and_shifts_the_same_way(fill, shape):
-    warped = check_transformer(SpatialTransformer(fill), numbers(len(TRANSFORMS), *shape, 2), TRANSFORMS)
-    # The transforms reach outside, so that the two ways to fill differ.
-    assert (np.abs(warped).sum(axis=-1) == 0).any() == (fill == "zero")
-
-
-def check_transformer(layer, *inputs):
-    layer([keras.Input(array.shape[1:]) for array in inputs])
-    expected = keras.ops.convert_to_numpy(layer(list(inputs)))
-    np.testing.assert_allclose(in_onnx(layer, *inputs), expected, atol=1e-4)
-    return expected
-
-
-def test_bounded_transforms():
-    bounded = check(BoundTransform(max_angle=0.7, max_scale=1.3, max_shift=0.2), 2 * numbers(5, 4))
-    assert np.ptp(bounded, axis=0).min() > 0.1
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import drawn_bank
 import numpy as np
 import pytest
 from drawn_protocol import save
@@ -7,6 +8,7 @@ from ifrp_tf import protocols, toy_faces
 from ifrp_tf.config import DataConfig
 from ifrp_tf.errors import ConfigError, DataError
 from ifrp_tf.protocols import Procedural, Sketches
+from ifrp_tf.styles import bank, sets
 
 SIDE = 48
 
@@ -131,8 +133,6 @@ def test_protocols_by_name(faces, sketches):
     styles = protocols.build("procedural", side=SIDE, faces=str(faces)).styles
     assert set(styles) == {"engraving", "impasto", "facets"}
     assert protocols.build("sketches", side=SIDE, sketches=str(sketches), limit=2).name == "sketches"
-    with pytest.raises(ConfigError, match="not there yet"):
-        protocols.build("paper", side=SIDE)
     with pytest.raises(ConfigError, match="Unknown protocol"):
         protocols.build("papers", side=SIDE)
     with pytest.raises(ConfigError, match="Unknown style"):
@@ -155,3 +155,20 @@ def test_the_hand_drawn_sketches(data_dir):
     assert read.pixels.shape == (3, 128, 128, 3)
     assert np.ptp(read.angles) > 0
     assert all(abs(angle) <= 30 for angle in read.angles)
+
+
+def test_the_papers_protocol_needs_and_uses_the_bank(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(bank, "FOLDER", str(tmp_path / "none"))
+    bank.load.cache_clear()
+    with pytest.raises(ConfigError, match="style bank"):
+        protocols.build("paper", side=SIDE, faces=str(faces))
+    names = [name.removeprefix(bank.PREFIX) for name in sets.PAPER_TEST]
+    drawn_bank.write(tmp_path / "none", drawn_bank.random_bank(names=names), reserved=())
+    bank.load.cache_clear()
+    found = protocols.build("paper", side=SIDE, faces=str(faces), limit=2)
+    assert found.name == "paper"
+    assert set(found.styles) == set(sets.PAPER_TEST)
+    assert found.settings["bank"]
+    pictures = [found.read_portraits(style, found.photos).pixels for style in ("bank_candy", "bank_wave")]
+    assert np.abs(pictures[0].astype(int) - pictures[1]).mean() > 2
+    bank.load.cache_clear()

@@ -82,11 +82,37 @@ def test_no_angles_no_table(result):
 
 def test_the_paper_stands_beside_with_what_differs(result):
     table = report_tables.paper(result)
-    assert table.rows[0][0] == "this model, this protocol (FRR: top 5 of 3)"
-    assert table.rows[1][:2] == ("IFRP, in the paper", "24.83")
+    assert table.rows[0][:2] == ("the model, this protocol (FRR: top 5 of 3)", "unseen styles")
+    assert table.rows[1][:3] == ("IFRP, in the paper", "unseen styles", "24.83")
     assert len(table.rows) == 8
     assert "must not be read as a ranking" in table.note
     assert len(report_tables.differences(result)) == 5
+
+
+def test_the_papers_protocol_has_its_three_groups(result):
+    values = next(iter(result["styles"].values()))
+
+    def renamed(part, shift):
+        found = {
+            name: {**values, "psnr": 10.0 + shift + k}
+            for k, name in enumerate(("bank_candy", "bank_wave", "bank_sketch"))
+        }
+        return {**part, "styles": found}
+
+    settings = {**result["settings"], "protocol": {"name": "paper", "side": 128}}
+    ten = {**renamed(result, 0), "settings": settings}
+    for answer in ("input", "mean_face"):
+        ten[answer] = renamed(result[answer], -5)
+    table = report_tables.paper(ten)
+    assert [(row[1], row[2]) for row in table.rows[:4]] == [
+        ("styles trained on", "10.00"),
+        ("unseen styles", "11.50"),
+        ("the unseen style Sketch", "12.00"),
+        ("styles trained on", "5.00"),
+    ]
+    assert [row[2] for row in table.rows[9:12]] == ["26.08", "24.83", "24.89"]
+    assert len(report_tables.differences(ten)) == 5
+    assert "bank_wave, bank_sketch" in report_tables.description(ten)
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,12 @@ _GALLERY = flags.DEFINE_string("gallery", "", "Photographs to search; by default
 _DESCRIPTOR = flags.DEFINE_enum(
     "descriptor",
     "dlib",
-    ["dlib", "mobilefacenet", "none"],
+    ["dlib", "mobilefacenet", "facenet", "none"],
     "What compares faces; none leaves FRR and FCR out.",
 )
-_WEIGHTS = flags.DEFINE_string("weights", "data/weights", "Folder with the descriptor's weights.")
+_WEIGHTS = flags.DEFINE_string(
+    "weights", "data/weights", "Folder with the descriptor's weights, or FaceNet's weights file (.h5)."
+)
 _DETECT = flags.DEFINE_integer("detect", 0, "Look for a face (mtcnn) in the first N pictures of each style.")
 _TRUST = flags.DEFINE_boolean("trust", False, "Load a model whose checksums do not match: it is a program.")
 

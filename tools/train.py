@@ -22,6 +22,7 @@ _WEIGHTS = flags.DEFINE_string("weights", "data/weights", "Folder with the featu
 _INITIAL = flags.DEFINE_string(
     "initial", "", "Runs, released versions or .weights.h5 files to fine-tune, separated by commas."
 )
+_ALLOW = flags.DEFINE_boolean("allow_reserved", False, "Train on styles kept for testing all the same.")
 _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the resolved configuration and stop.")
 
 
@@ -30,7 +31,8 @@ def main() -> int:
     from ifrp_tf import quiet
     from ifrp_tf.presets import preset
 
-    config = preset(_PRESET.value).override(_SET.value)
+    allowed = ["data.allow_reserved=true"] if _ALLOW.value else []
+    config = preset(_PRESET.value).override([*_SET.value, *allowed])
     with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
         from ifrp_tf import train
 

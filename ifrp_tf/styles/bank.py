@@ -149,32 +149,32 @@ def mixed(table: Tensor, style: Tensor, strength: Tensor, second: Tensor, share:
 
 
 @functools.lru_cache(maxsize=4)
-def load(folder: str = FOLDER) -> StyleBank:
+def load(folder: str = "") -> StyleBank:
     """Reads a bank: `trunk.npz`, and the styles of every other `.npz` beside it.
 
     Args:
-        folder: made by `tools/train_style_bank.py`.
+        folder: made by `tools/train_style_bank.py`; empty = `FOLDER`, the one that is shipped.
 
     Raises:
         DataError: if it holds no whole bank.
     """
-    root = Path(folder)
+    root = Path(folder or FOLDER)
     try:
         trunk = {name: values.astype(np.float32) for name, values in read_arrays(root / TRUNK).items()}
         files = [path for path in sorted(root.glob("*.npz")) if path.name != TRUNK]
         parts = [read_arrays(path) for path in files]
     except DataError as error:
         raise DataError(
-            f"Expected a style bank in {folder!r}. Received: {error}",
+            f"Expected a style bank in {str(root)!r}. Received: {error}",
             hint="Train one with tools/train_style_bank.py, or choose styles=procedural.",
         ) from error
     styles = {name: values.astype(np.float32) for part in parts for name, values in part.items()}
     expected = {name: values.shape for name, values in initial_trunk(0).items()}
     if {name: values.shape for name, values in trunk.items()} != expected or PHOTOGRAPH not in styles:
-        raise DataError(f"{folder!r} holds a style bank of another architecture, or without photograph.")
+        raise DataError(f"{str(root)!r} holds a style bank of another architecture, or without photograph.")
     wrong = [name for name, values in styles.items() if values.shape != (PARAMETERS,)]
     if wrong:
-        raise DataError(f"Expected {PARAMETERS} numbers a style in {folder!r}. Received others: {wrong}.")
+        raise DataError(f"Expected {PARAMETERS} numbers a style in {str(root)!r}. Received others: {wrong}.")
     return StyleBank(trunk, styles)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ifrp_tf.errors import ConfigError, DataError
 from ifrp_tf.sections import DataConfig
@@ -19,7 +19,7 @@ PAPER_TEST = (
 )  # fmt: skip
 
 
-def named(folder: str = bank.FOLDER) -> Mapping[str, tuple[str, ...]]:
+def named(folder: str = "") -> Mapping[str, tuple[str, ...]]:
     """Every set by name.
 
     `train` or `procedural`: the formulas that may be trained on; `reserved`: those that may not; `all`: both.
@@ -27,7 +27,7 @@ def named(folder: str = bank.FOLDER) -> Mapping[str, tuple[str, ...]]:
     trained on; `all_train`: those and `train`. The last four need a style bank in `folder`.
 
     Args:
-        folder: of the style bank; where there is none the sets that need it are left out.
+        folder: of the style bank, empty = the shipped one; without it the sets that need it are left out.
     """
     found = {
         "train": procedural.TRAIN,
@@ -43,13 +43,13 @@ def named(folder: str = bank.FOLDER) -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-def resolve(names: str, *, allow_reserved: bool = False, folder: str = bank.FOLDER) -> tuple[str, ...]:
+def resolve(names: str, *, allow_reserved: bool = False, folder: str = "") -> tuple[str, ...]:
     """The styles that a set name, or a comma-separated list of styles and sets, stands for.
 
     Args:
         names: sets of `named`, or style names.
         allow_reserved: whether reserved styles may be among them: False when training.
-        folder: of the style bank.
+        folder: of the style bank, empty = the shipped one.
 
     Raises:
         ConfigError: if a name is unknown, or reserved and not allowed.
@@ -89,7 +89,26 @@ def of(config: DataConfig) -> tuple[str, ...]:
     Raises:
         ConfigError: as `resolve`.
     """
-    return resolve(config.styles, allow_reserved=config.allow_reserved, folder=config.bank or bank.FOLDER)
+    return resolve(config.styles, allow_reserved=config.allow_reserved, folder=config.bank)
+
+
+def paper_groups(styles: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """How the paper averages over its ten styles: those trained on, the others, and Sketch once more alone.
+
+    Args:
+        styles: names out of `PAPER_TEST`; groups without one of them are left out.
+
+    Example:
+        >>> paper_groups(["bank_candy", "bank_sketch"])
+        {'seen': ('bank_candy',), 'unseen': ('bank_sketch',), 'sketches': ('bank_sketch',)}
+    """
+    names = tuple(styles)
+    groups = {
+        "seen": tuple(name for name in names if name in PAPER_TRAIN),
+        "unseen": tuple(name for name in names if name not in PAPER_TRAIN),
+        "sketches": tuple(name for name in names if name == "bank_sketch"),
+    }
+    return {group: found for group, found in groups.items() if found}
 
 
 def _learned(folder: str) -> tuple[str, ...]:

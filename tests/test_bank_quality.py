@@ -1,0 +1,54 @@
+import drawn_bank
+import numpy as np
+import pytest
+import small_model
+from drawn_protocol import PixelDescriptor
+
+from ifrp_tf import bank_quality, features, toy_faces
+from ifrp_tf.styles import bank
+
+
+@pytest.fixture(scope="module")
+def made():
+    return drawn_bank.random_bank(names=("candy", "wave"))
+
+
+def test_the_own_style_image_is_nearest_where_faces_look_like_it(made):
+    """Style images that are faces in that very style, and the two mixed up."""
+    pixels = toy_faces.draw(8, side=128, seed=2).pixels
+    pictures = {
+        name: np.concatenate(list(bank_quality.paint(made, name, pixels[:3])), axis=1)
+        for name in ("candy", "wave")
+    }
+    network = features.vgg19(None, outputs=("block2_conv1",))
+    rows = bank_quality.measure(made, pictures, pixels, network, PixelDescriptor())
+    assert [(row.name, row.nearest, row.reserved) for row in rows] == [
+        ("candy", "candy", False),
+        ("wave", "wave", True),
+    ]
+    assert all(0 <= row.retrieved <= 1 for row in rows)
+    crossed = {"candy": pictures["wave"], "wave": pictures["candy"]}
+    wrong = bank_quality.measure(made, crossed, pixels, network, PixelDescriptor())
+    assert [row.nearest for row in wrong] == ["wave", "candy"]
+    assert wrong[0].own > rows[0].own
+    text = bank_quality.table(rows, len(pixels))
+    assert "| wave | yes | its own |" in text
+    assert "100 % of 2 styles" in text
+
+
+def test_a_face_that_is_not_changed_is_retrieved(made):
+    pixels = toy_faces.draw(8, side=128, seed=2).pixels
+    descriptor = PixelDescriptor()
+    placed = bank_quality.retrieval.place(
+        descriptor, descriptor.embed(pixels), descriptor.embed(pixels), range(8)
+    )
+    assert placed.success(5).min() == 1
+
+
+def test_without_a_bank_the_tool_says_so(tmp_path):
+    done = small_model.tool(
+        "check_style_bank", f"--bank={tmp_path}", f"--styles={tmp_path}", f"--faces={tmp_path}"
+    )
+    assert done.returncode == 1
+    assert "style bank" in done.stderr
+    assert bank.TRUNK in done.stderr
