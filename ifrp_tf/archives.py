@@ -92,7 +92,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         arrays: By name; no objects.
     """
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # an option among them would be one of bool
     write_bytes_atomic(path, buffer.getvalue())
 
 

@@ -119,6 +119,79 @@ def run_train(
     return _report(lines, result, json_file)
 
 
+def run_styles(
+    config: Config,
+    folder: str,
+    *,
+    cache: str = "runs/.cache",
+    steps: int = 20,
+    threads: int = 0,
+    json_file: str = "",
+) -> int:
+    """Prints what a picture costs by the number of styles (`styles_speed.measure`).
+
+    Args:
+        config, folder, cache, steps, threads, json_file: as for `run_train`.
+
+    Returns:
+        0.
+
+    Raises:
+        ConfigError, DataError: as for `run_train`.
+    """
+    if folder:
+        files.list_pictures(folder)  # a wrong name must not wait for TensorFlow
+    with quiet.start_up():
+        from ifrp_tf import styles_speed
+    result = styles_speed.measure(config, folder, cache=cache, steps=steps, threads=threads)
+    few, count = len(result["singles"]), result["styles"]
+    rows = {**result["singles"], f"mean of {few} alone": result["one"]}
+    lines = [
+        f"batches of {result['batch_size']} pictures of {result['side']} pixels, {result['data']}; "
+        f"threads: {result['threads']}; {result['steps']} batches of each",
+        f"\n{'':24}{'ms a picture':>13}{'ratio':>8}",
+        *(f"{label:24}{cost:>13.2f}{cost / result['one']:>8.2f}" for label, cost in rows.items()),
+        f"{f'{few} styles mixed':24}{result['few']:>13.2f}{result['few_ratio']:>8.2f}",
+        f"{f'all {count} styles mixed':24}{result['all']:>13.2f}{result['all_ratio']:>8.2f}",
+        f"computing all {count} for every picture would cost {result['every']:.1f} ms",
+    ]
+    return _report(lines, result, json_file)
+
+
+def run_serve(
+    model: str, *, clients: int = 32, rounds: int = 3, threads: int = 0, json_file: str = ""
+) -> int:
+    """Prints how fast a server answers, beside direct calls (`serving_speed.measure`).
+
+    Args:
+        model: a folder of numbered versions.
+        clients: at the same time, 1 to 1,000.
+        rounds: turns of each, 1 or more.
+        threads: of TensorFlow, in the server and beside it; 0 = all cores.
+        json_file: also write the numbers here; empty = do not.
+
+    Returns:
+        0.
+
+    Raises:
+        ConfigError, ModelError, ServingError: as for `serving_speed.measure`.
+    """
+    model_folder.locate(model)  # a wrong name must not wait for TensorFlow
+    with quiet.start_up():
+        from ifrp_tf import serving_speed
+    result = serving_speed.measure(model, clients=clients, rounds=rounds, threads=threads)
+    lines = [
+        f"model {result['model']}, pictures of {result['side']} pixels; on {result['device']}, "
+        f"threads: {result['threads']}",
+        f"direct calls of {result['batch']} pictures  {result['direct']:>9.1f} pictures/s",
+        f"server, {result['clients']} clients of one     {result['served']:>9.1f} pictures/s, "
+        f"{result['ratio']:.2f} x direct; 99 % answered within {result['p99_ms']:.0f} ms",
+        f"direct call of 1 picture     {result['direct_ms']:>9.2f} ms (median)",
+        f"server, 1 client             {result['served_ms']:>9.2f} ms, {result['overhead_ms']:+.2f} ms",
+    ]
+    return _report(lines, result, json_file)
+
+
 def _report(lines: list[str], result: dict[str, Any], json_file: str) -> int:
     print("\n".join(lines))  # noqa: T201
     if json_file:

@@ -167,7 +167,7 @@ def vgg19(
         side: Of the pictures, pixels; `None` takes any.
 
     Input shape: `[N, side, side, 3]`, float32 RGB in `[-1, 1]`.
-    Output shape: float32 `[N, side / 4, side / 4, 256]` for relu3_2, >= 0; several outputs give a dict by name.
+    Output shape: float32 `[N, side / 4, side / 4, 256]` for relu3_2, >= 0; several outputs: a dict by name.
 
     Raises:
         DataError: If the archive is missing, damaged or does not fit.

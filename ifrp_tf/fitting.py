@@ -117,8 +117,9 @@ def batches(training: Any, config: Config, step: int = 0) -> Any:
     """Endless `tf.data` batches from `step` on: of photographs, or of shards with portraits (`shards.py`)."""
     from ifrp_tf import data
 
-    photographs = isinstance(training, PhotoSet)
-    return (data.batches if photographs else type(training).batches)(training, config, step=step)
+    if isinstance(training, PhotoSet):
+        return data.batches(training, config, step=step)
+    return training.batches(config, step=step)
 
 
 def fit(trainer: Any, training: PhotoSet, callbacks: Sequence[keras.callbacks.Callback]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ifrp_tf import data, fitting, machine, train
+from ifrp_tf import fitting, machine, train
 from ifrp_tf.config import Config
 from ifrp_tf.errors import ConfigError
 from ifrp_tf.timing import Call, interleave
@@ -50,7 +50,7 @@ def measure(
     trainer = fitting.make_trainer(config, weights)
     trainer.make_train_function()
     photos, _ = train.load_photos(config, folder, Path(cache))
-    batches = data.batches(photos, config)
+    batches = fitting.batches(photos, config)
     cached = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
 
     def training(iterator: Any) -> Call:

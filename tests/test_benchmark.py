@@ -69,13 +69,28 @@ def test_train_prints_step_pipeline_and_waiting_share(tmp_path):
     assert f"waiting for data: {result['waiting_share']:.1%} of the time" in done.stdout
 
 
+def test_styles_prints_what_a_picture_costs(tmp_path):
+    path = tmp_path / "speed.json"
+    done = small_model.tool(
+        "benchmark", "styles", "--preset=toy", "--steps=1", "--set=train.batch_size=4", "--set=data.side=32",
+        "--set=data.styles=pencil,oil", f"--json={path}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(path.read_text())
+    assert list(result["singles"]) == ["pencil", "oil"]
+    for label in ("pencil", "oil", "mean of 2 alone", "2 styles mixed", "all 2 styles mixed"):
+        assert re.search(rf"^{label} +[\d.]+ +[\d.]+$", done.stdout, re.MULTILINE), done.stdout
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        ([], 2, "Expected recover or train"),
+        ([], 2, "Expected recover, train or styles"),
         (["serve"], 2, "'serve'"),
         (["recover", "--steps=3"], 2, "--steps"),
         (["train", "--model=x"], 2, "--model"),
+        (["styles", "--weights=x"], 2, "--weights"),
+        (["styles", "--data=missing"], 1, "missing"),
         (["recover", "--batches=one"], 2, "one"),
         (["recover", "extra"], 2, "extra"),
         (["train", "--preset=modem"], 2, "modern"),

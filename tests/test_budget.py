@@ -131,6 +131,25 @@ def test_rooms_that_every_backend_shares_import_none_of_them():
     assert not guilty
 
 
+def test_the_client_needs_neither_tensorflow_nor_keras():
+    """Nor does anything that it imports when it is imported itself."""
+    names = ["client", "remote"]
+    for name in names:  # grows while it is read
+        path = ROOT / "ifrp_tf" / f"{name}.py"
+        outer = ast.Module([node for node in tree(path).body if not isinstance(node, ast.If)], [])
+        for node in outer.body:
+            found = []
+            if isinstance(node, ast.Import):
+                found = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                found = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            assert not {part.split(".")[0] for part in found} & {"tensorflow", "keras"}, name
+            inner = {part.split(".")[1] for part in found if part.startswith("ifrp_tf.")}
+            inner = {part for part in inner if (ROOT / "ifrp_tf" / f"{part}.py").is_file()}
+            names += sorted(inner - set(names))
+    assert len(names) > 10
+
+
 @every_source
 def test_keras_3_only(path):
     text = path.read_text(encoding="utf-8")
