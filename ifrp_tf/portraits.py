@@ -16,7 +16,7 @@ from keras import ops
 
 from ifrp_tf import images, misalign
 from ifrp_tf.config import DataConfig
-from ifrp_tf.styles import bank, procedural
+from ifrp_tf.styles import bank, degradations, procedural
 from ifrp_tf.types import Tensor
 
 Noise: TypeAlias = Callable[..., Tensor]
@@ -127,6 +127,6 @@ def _degrade(portrait: Tensor, noise: Noise, config: DataConfig) -> Tensor:
     if config.degrade:
         chance = noise(DEGRADE, 17)
         field = noise(DEGRADE_FIELD, config.side, config.side, 3)
-        degraded = procedural.degrade(portrait, chance[:, 1:], field)
+        degraded = degradations.degrade(portrait, chance[:, 1:], field)
         portrait = ops.where(chance[:, :1, None, None] < config.degrade, degraded, portrait)
     return ops.clip(portrait, -1.0, 1.0)

@@ -18,9 +18,7 @@ from keras import ops
 
 from ifrp_tf.errors import ConfigError
 from ifrp_tf.styles.drawing import charcoal, crayon, engraving, pencil, sketch
-from ifrp_tf.styles.filters import amount, chance, draws, grain, luminance, smooth
 from ifrp_tf.styles.painting import impasto, oil, pointillism, swirl, watercolour
-from ifrp_tf.styles.palettes import bend, signed, unit
 from ifrp_tf.styles.printing import comic, contours, halftone, statistics, tonal, woodblock
 from ifrp_tf.styles.tiling import facets, mosaic, stained_glass
 from ifrp_tf.types import Tensor
@@ -118,46 +116,3 @@ def mix(photos: Tensor, portraits: Tensor, strength: Tensor) -> Tensor:
         >>> weaker = mix(photos, portraits, 0.6 + 0.4 * noise)
     """
     return photos + (portraits - photos) * strength[:, None, None, None]
-
-
-def degrade(portraits: Tensor, params: Tensor, field: Tensor) -> Tensor:
-    """Damages portraits as scanners, screens and time do, so that no network trusts their colours.
-
-    Each of these befalls a random part of the pictures: another colour matrix (one half), grey (one in
-    eight), negative (one in thirty), bent tones (one half), contrast (one half), uneven light (two in
-    five), blur (one third), canvas (one quarter), noise (one half).
-
-    Args:
-        portraits: Float32 tensor `[N, H, W, 3]` in `[-1, 1]`.
-        params: Float32 tensor `[N, 16]`, uniform in `[0, 1)`; not the ones given to the style.
-        field: Float32 tensor `[N, H, W, 3]`, uniform in `[0, 1)`; the style's own will do.
-
-    Output shape: `[N, H, W, 3]`, in `[-1, 1]`.
-
-    Example:
-        >>> portraits = degrade(portraits, params, field)
-    """
-    picture = unit(portraits)
-    free = draws(field, -1, 4) - 0.5
-    matrix = ops.eye(3) + chance(params, 0, 0.5) * free[:, :3] * amount(params, 1, 0.2, 1.2)
-    # Rows that add up to about one keep whites light.
-    matrix = matrix + 0.7 * (1.0 - ops.sum(matrix, axis=1, keepdims=True)) / 3.0
-    picture = ops.matmul(picture, matrix[:, None])
-    grey = chance(params, 2, 0.125)[..., None]
-    picture = picture + grey * (luminance(picture)[..., None] - picture)
-    picture = ops.clip(picture, 0.0, 1.0)
-    picture = picture + chance(params, 2, 1.0 / 30.0)[..., None] * (1.0 - 2.0 * picture)
-    bent = bend(picture, ops.exp(amount(params, 3, -0.8, 0.8))[..., None])
-    picture = picture + chance(params, 4, 0.5)[..., None] * (bent - picture)
-    contrast = 1.0 + chance(params, 5, 0.5) * amount(params, 6, -0.45, 0.35)
-    picture = 0.5 + (picture - 0.5) * contrast[..., None]
-    blurred = smooth(picture, amount(params, 7, 0.4, 1.4))
-    picture = picture + chance(params, 8, 1.0 / 3.0)[..., None] * (blurred - picture)
-    # The noise of the style must not cancel or double here: read the field upside down.
-    turned = ops.flip(field, axis=1)
-    light = chance(params, 9, 0.4) * amount(params, 10, 0.04, 0.2) * grain(turned[..., 0], 24.0)
-    weave = grain(turned[..., 1], 0.5, 1.7) + grain(turned[..., 1], 1.7, 0.5)
-    light = light + chance(params, 11, 0.25) * amount(params, 12, 0.01, 0.06) * weave
-    noise = chance(params, 13, 0.5) * amount(params, 14, 0.02, 0.2)
-    picture = picture * (1.0 + light[..., None]) + noise[..., None] * (turned - 0.5)
-    return signed(picture)
