@@ -17,7 +17,7 @@ from ifrp_tf.styles import bank, distance
 from ifrp_tf.types import Tensor
 
 LAYER = "block3_conv2"
-_BATCH = 20
+_BATCH, _LOOKED_AT = 20, 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class StyleQuality:
 
     Attributes:
         name: of the style.
-        own: distance of its faces to its own style image.
+        own: distance of its faces (the first 200) to its own style image.
         nearest: the style image, among those of all styles, that its faces are nearest to.
         retrieved: share of its faces that retrieve their photograph within the top 5.
         reserved: whether the style is kept for testing.
@@ -97,7 +97,7 @@ def measure(
     rows = []
     for name in pictures:
         painted = paint(found, name, pixels)
-        away = distance.distances([distance.measure(name, painted, network)], looks)[0]
+        away = distance.distances([distance.measure(name, painted[:_LOOKED_AT], network)], looks)[0]
         placed = retrieval.place(descriptor, descriptor.embed(painted), own, range(len(pixels)))
         rows.append(
             StyleQuality(

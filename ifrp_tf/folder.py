@@ -17,19 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ifrp_tf import images
-from ifrp_tf.errors import DataError, ModelError
+from ifrp_tf.errors import DataError
 from ifrp_tf.files import list_pictures
-from ifrp_tf.intake import PROVENANCE, Intake, Job, Task, plan, prepare
+from ifrp_tf.intake import Intake, Task, prepare
 from ifrp_tf.ledger import REPORT, Manifest, ReportWriter
+from ifrp_tf.naming import Job, plan
+from ifrp_tf.outputs import BATCH, Recover, write_all
 
-BATCH = 16
 _WORKERS = min(4, os.cpu_count() or 1)
 _WAITING = 2 * BATCH
 
-Recover = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[dict[str, Any]], None]
 
 
@@ -119,7 +116,7 @@ def process(recover: Recover, work: Work, task: Task, name: str, progress: Progr
     counts = dict.fromkeys(("recovered", "skipped", "failed"), 0)
 
     def settle(intakes: list[Intake]) -> None:
-        _recover(intakes, recover, work, task, name)
+        write_all(intakes, recover, work.manifest, task, name)
         for intake in intakes:
             counts[intake.status] += 1
             writer.add([entry := intake.entry()])
@@ -131,7 +128,8 @@ def process(recover: Recover, work: Work, task: Task, name: str, progress: Progr
             pending: list[Intake] = []
             for intake in stream:
                 pending.append(intake)
-                if sum(one.portrait is not None for one in pending) == BATCH or len(pending) == _WAITING:
+                portraits = sum(len(one.places) for one in pending)
+                if portraits >= BATCH or len(pending) == _WAITING:
                     settle(pending)
                     pending = []
             settle(pending)
@@ -182,44 +180,3 @@ def _stop_on_signal() -> Iterator[threading.Event]:
         yield stop
     finally:
         restore()
-
-
-def _recover(intakes: Sequence[Intake], recover: Recover, work: Work, task: Task, name: str) -> None:
-    """Recovers and writes what is to be recovered; what goes wrong becomes the status."""
-    waiting = [intake for intake in intakes if intake.portrait is not None]
-    answers = _answers(recover, [intake.portrait for intake in waiting if intake.portrait is not None])
-    for intake, answer in zip(waiting, answers, strict=True):
-        try:
-            if isinstance(answer, ModelError):
-                raise answer
-            _write(intake, answer, work, task, name)
-        except (ModelError, DataError, OSError) as error:
-            intake.status, intake.message = "failed", str(error)
-            intake.reason = "not_recovered" if isinstance(error, ModelError) else "not_written"
-
-
-def _answers(recover: Recover, portraits: list[np.ndarray]) -> list[np.ndarray | ModelError]:
-    if not portraits:
-        return []
-    # Filled up to one size of batch, since other sizes add numbers up in another order: so a picture's answer
-    # is the same to the bit, whatever its neighbours are.
-    filled = portraits + portraits[-1:] * (BATCH - len(portraits))
-    try:
-        return list(recover(np.stack(filled)))[: len(portraits)]
-    except ModelError as error:
-        if len(portraits) == 1:
-            return [error]
-    return [_answers(recover, [portrait])[0] for portrait in portraits]  # one must not spoil its neighbours
-
-
-def _write(intake: Intake, answer: np.ndarray, work: Work, task: Task, name: str) -> None:
-    if intake.made is None or intake.portrait is None:
-        return
-    text = {PROVENANCE: f"generated face, not evidence; model {name}; sha256 {task.model}"}
-    pictures = [answer, images.side_by_side(intake.portrait, answer)]
-    outputs = [work.output / output for output in task.outputs(intake.job)]
-    for path in outputs:  # an old output must never be taken for the one that the manifest names
-        path.unlink(missing_ok=True)
-    work.manifest.add(intake.job.key, intake.made)
-    for path, pixels in zip(outputs, pictures, strict=False):
-        images.write_png(path, pixels, text=text)

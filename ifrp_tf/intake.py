@@ -1,50 +1,34 @@
-"""What goes into a folder run: which files, what their outputs are called, and reading one of them."""
+"""What goes into a folder run: reading one input, and whether anything is to be made of it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ifrp_tf import codec, images
-from ifrp_tf.errors import ImageError
+from ifrp_tf.alignment import Place
+from ifrp_tf.errors import ConfigError, ImageError
+from ifrp_tf.face_detector import Detector
 from ifrp_tf.files import read_bytes
 from ifrp_tf.formats import MAX_FILE_BYTES, SUFFIXES, sniff
-from ifrp_tf.ledger import REPORT, Made
-
-KINDS = ("recovered", "side_by_side")
-"""What an output's name ends in."""
+from ifrp_tf.ledger import Made
+from ifrp_tf.naming import KINDS, PASTED, Job, names
+from ifrp_tf.options import Options
+from ifrp_tf.scene import look
 
 PROVENANCE = "ifrp_tf"
 """Key of the one text chunk of every PNG that is written."""
 
 _LARGE_PIXELS = 16_000_000
 _LARGE = threading.Lock()  # larger pictures need a quarter of a gigabyte and more: decoded one at a time
-
-
-@dataclass(frozen=True)
-class Job:
-    """One input file.
-
-    Attributes:
-        path: where it lies.
-        key: its name in the manifest: relative to the input folder.
-        stem: its outputs are called `<stem>_recovered.png` and so on, relative to the output folder.
-        inside: whether it lies in the output folder, and so may be an output itself.
-    """
-
-    path: Path
-    key: str
-    stem: str
-    inside: bool
 
 
 @dataclass(frozen=True)
@@ -57,6 +41,8 @@ class Task:
         model: hash of the model.
         side_by_side: whether the portrait is also put beside the recovered face.
         overwrite: whether existing outputs are replaced.
+        options: how faces are found, and what else is made.
+        detector: finds faces; only `Options(faces="auto")` needs one.
     """
 
     output: Path
@@ -64,15 +50,36 @@ class Task:
     model: str
     side_by_side: bool = False
     overwrite: bool = False
+    options: Options = Options()
+    detector: Detector | None = field(default=None, compare=False)
 
-    def outputs(self, job: Job) -> tuple[str, ...]:
-        """The files to make, relative to the output folder: the recovered face first."""
-        return tuple(f"{job.stem}_{kind}.png" for kind in (KINDS if self.side_by_side else KINDS[:1]))
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What is made of every face."""
+        return KINDS if self.side_by_side else KINDS[:1]
+
+    def outputs(self, job: Job, faces: Sequence[dict[str, Any]] = ()) -> tuple[str, ...]:
+        """The files to make, relative to the output folder.
+
+        Args:
+            job: the input.
+            faces: entries of its faces, where they are found; those with a `reason` have no files.
+        """
+        if self.options.faces == "whole":
+            return names(job.stem, self.kinds)
+        wanted = [
+            f"{job.stem}_face{k}_{kind}.png"
+            for k, entry in enumerate(faces, 1)
+            if "reason" not in entry
+            for kind in self.kinds
+        ]
+        placed = any("reason" not in entry and entry["found_by"] != "whole" for entry in faces)
+        return (*wanted, *((f"{job.stem}_{PASTED}.png",) if self.options.paste and placed else ()))
 
 
 @dataclass
 class Intake:
-    """An input after reading: a portrait to recover, or the reason why there is none.
+    """An input after reading: portraits to recover, or the reason why there are none.
 
     Attributes:
         job: the input.
@@ -80,7 +87,8 @@ class Intake:
         reason: a short stable code; empty for `recovered`.
         message: the reason in words.
         made: what will be, or was, made from it.
-        portrait: uint8 [side, side, 3], letterboxed; None unless it is about to be recovered.
+        portraits: uint8 [N, side, side, 3], laid out for the network; None unless about to be recovered.
+        places: where in the picture the portraits lie; None for a picture that is one as a whole.
     """
 
     job: Job
@@ -88,69 +96,39 @@ class Intake:
     reason: str = ""
     message: str = ""
     made: Made | None = None
-    portrait: np.ndarray | None = None
+    portraits: np.ndarray | None = None
+    places: tuple[Place | None, ...] = ()
 
     def entry(self) -> dict[str, Any]:
         """The entry in `report.json`; a box is x, y, width, height in pixels of the upright picture."""
-        faces = []
-        if self.made is not None and self.status != "failed":
-            names = ((kind, f"{self.job.stem}_{kind}.png") for kind in KINDS)
-            files = {kind: name for kind, name in names if name in self.made.outputs}
-            faces = [{"box": list(self.made.box), **files}]
-        return {
+        entry: dict[str, Any] = {
             "input": str(self.job.path),
             "status": self.status,
             "reason": self.reason,
             "message": self.message,
             "notes": list(self.made.notes) if self.made else [],
-            "faces": faces,
+            "faces": [],
         }
-
-
-def plan(
-    given: str | Path, found: Sequence[Path], output: str | Path, made: frozenset[str] = frozenset()
-) -> list[Job]:
-    """What the outputs of the inputs are called; outputs of earlier runs are left out.
-
-    The tree below the input folder is mirrored. Where two inputs share a stem (`x.jpg`, `x.png`), the suffix
-    joins it (`x_jpg`); where an output would take the name of another or of an input, a number does.
-
-    Args:
-        given: the file, folder or pattern that the user named.
-        found: what `files.list_pictures` made of it.
-        output: the output folder.
-        made: files in `output` that earlier runs made, relative to it.
-
-    Returns:
-        Jobs in the order of `found`.
-
-    Example:
-        >>> plan(".", [Path("x.jpg"), Path("more/y.png")], "out")[1].stem
-        'more/y'
-    """
-    root, real_output = _root(Path(given)), os.path.realpath(output)
-    own = {os.path.join(real_output, name) for name in (*made, REPORT)}
-    inputs = []
-    for path in found:
-        real = os.path.join(os.path.realpath(path.parent), path.name)
-        if real not in own or path == Path(given):
-            inside = real.startswith(real_output + os.sep)
-            inputs.append(
-                (path, path.relative_to(root), os.path.relpath(real, real_output) if inside else "")
-            )
-    counts = Counter(_fold(_stem(relative)) for _, relative, _ in inputs)
-    taken = {place.casefold() for _, _, place in inputs if place}
-    jobs = []
-    for path, relative, place in inputs:
-        stem = _stem(relative)
-        if counts[_fold(stem)] > 1 and stem != relative:
-            stem = stem.with_name(f"{stem.name}_{relative.suffix[1:]}")
-        jobs.append(Job(path, relative.as_posix(), _free(stem, taken).as_posix(), bool(place)))
-    return jobs
+        if self.made is None:
+            return entry
+        made = set(self.made.outputs) if self.status != "failed" else set()
+        for k, face in enumerate(self.made.faces, 1):
+            listed = {kind: f"{self.job.stem}_face{k}_{kind}.png" for kind in KINDS}
+            files = {kind: name for kind, name in listed.items() if name in made}
+            entry["faces"].append({**face, "recovered": None, **files})
+        if not self.made.faces and made:
+            listed = {kind: f"{self.job.stem}_{kind}.png" for kind in KINDS}
+            files = {kind: name for kind, name in listed.items() if name in made}
+            entry["faces"] = [{"box": list(self.made.box), **files}]
+        if (pasted := f"{self.job.stem}_{PASTED}.png") in made:
+            entry["pasted"] = pasted
+        return entry
 
 
 def prepare(job: Job, task: Task, before: Made | None) -> Intake:
-    """Reads, decodes and letterboxes one input, unless its outputs are there already. May run in any thread.
+    """Reads and decodes one input and lays out its faces, unless its outputs are there already.
+
+    May run in any thread.
 
     Args:
         job: the input.
@@ -158,21 +136,27 @@ def prepare(job: Job, task: Task, before: Made | None) -> Intake:
         before: what the manifest says was made from it last.
 
     Returns:
-        A portrait to recover, or the reason why there is none; bad files raise nothing.
+        Portraits to recover, or the reason why there are none; bad files raise nothing.
     """
     try:
         return _prepare(job, task, before)
     except ImageError as error:
         return Intake(job, "failed", error.reason, str(error))
+    except ConfigError as error:
+        return Intake(job, "failed", "box_outside", str(error))
     except MemoryError:
         return Intake(job, "failed", "too_large", "there is not enough memory to decode it.")
 
 
 def _prepare(job: Job, task: Task, before: Made | None) -> Intake:
-    wanted = task.outputs(job)
-    known = before.outputs if before is not None and before.model == task.model else ()
-    present = {name for name in wanted if os.path.lexists(task.output / name)}
-    done = not task.overwrite and len(present) == len(wanted) and present <= set(known)
+    settings = task.options.settings()
+    known: tuple[str, ...] = ()
+    done = False
+    if before is not None and (before.model, before.settings) == (task.model, settings):
+        known = before.outputs
+        wanted = task.outputs(job, before.faces)
+        present = all(os.path.lexists(task.output / name) for name in wanted)
+        done = not task.overwrite and present and set(wanted) <= set(known)
     up_to_date = Intake(job, "skipped", "up_to_date", "made before from this file with this model.", before)
     size, mtime_ns = _stat(job.path)
     if done and before is not None and (before.size, before.mtime_ns) == (size, mtime_ns):
@@ -184,19 +168,44 @@ def _prepare(job: Job, task: Task, before: Made | None) -> Intake:
         return up_to_date
     if job.inside and is_output(data):
         return Intake(job, "skipped", "generated", "an output of ifrp_tf is no portrait.")
-    strange = sorted(present - set(known if same else ()))
-    if strange and not task.overwrite:
-        message = f"{strange[0]!r} exists, but not from this file and this model; --overwrite replaces it."
-        return Intake(job, "failed", "output_exists", message)
+    if not same:
+        known = ()
+    if strange := _strange(task.outputs(job), known, task):
+        return Intake(job, "failed", "output_exists", strange)
+    made = Made(sha256, size, mtime_ns, task.model, known, (0, 0, 0, 0), (), (), settings)
+    return _laid_out(job, task, data, made)
+
+
+def _laid_out(job: Job, task: Task, data: bytes, made: Made) -> Intake:
     with _LARGE if _pixel_count(data) > _LARGE_PIXELS else nullcontext():
         picture = codec.decode(data, images.WHITE)
-        portrait = images.letterbox(picture.pixels, task.side)
+        scene = look(picture.pixels, task.options, task.detector, task.side)
     (height, width, _), notes, suffix = picture.pixels.shape, picture.notes, job.path.suffix.lower()
     if suffix and SUFFIXES.get(suffix) != picture.format:
         notes = (f"{picture.format} data in a {suffix} file", *notes)
-    outputs = tuple(dict.fromkeys((*wanted, *(known if same else ()))))
-    made = Made(sha256, size, mtime_ns, task.model, outputs, (0, 0, width, height), notes)
-    return Intake(job, "recovered", made=made, portrait=portrait)
+    entries = () if task.options.faces == "whole" else scene.entries
+    wanted, known = task.outputs(job, entries), made.outputs
+    made = replace(
+        made,
+        outputs=tuple(dict.fromkeys((*wanted, *known))),
+        box=(0, 0, width, height),
+        notes=notes,
+        faces=entries,
+    )
+    if not scene.chosen:
+        reason = ("too_small", "every face is too small.") if entries else ("no_face", "no face was found.")
+        return Intake(job, "failed", *reason, replace(made, outputs=()))
+    if strange := _strange(wanted, known, task):
+        return Intake(job, "failed", "output_exists", strange)
+    return Intake(job, "recovered", made=made, portraits=scene.portraits, places=scene.places)
+
+
+def _strange(wanted: Sequence[str], known: Sequence[str], task: Task) -> str:
+    """Says which output exists that is not known to come from this file; empty if none does."""
+    strange = sorted(name for name in set(wanted) - set(known) if os.path.lexists(task.output / name))
+    if not strange or task.overwrite:
+        return ""
+    return f"{strange[0]!r} exists, but not from this file, model and options; --overwrite replaces it."
 
 
 def is_output(data: bytes) -> bool:
@@ -219,32 +228,3 @@ def _pixel_count(data: bytes) -> int:
     except Exception:  # not a picture that can be opened: decoding it says why
         return 0
     return int(width * height)
-
-
-def _root(given: Path) -> Path:
-    if given.is_dir():
-        return given
-    if os.path.lexists(given):
-        return given.parent
-    return next((parent for parent in given.parents if parent.is_dir()), Path())
-
-
-def _stem(path: Path) -> Path:
-    # "Portrait No. 5" has no suffix, whatever `pathlib` thinks.
-    return path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
-
-
-def _free(stem: Path, taken: set[str]) -> Path:
-    candidate, number = stem, 2
-    while _names(candidate) & taken:
-        candidate, number = stem.with_name(f"{stem.name}_{number}"), number + 1
-    taken |= _names(candidate)
-    return candidate
-
-
-def _names(stem: Path) -> set[str]:
-    return {_fold(stem.with_name(f"{stem.name}_{kind}.png")) for kind in KINDS}
-
-
-def _fold(path: Path) -> str:
-    return path.as_posix().casefold()

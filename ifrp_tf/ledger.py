@@ -32,8 +32,10 @@ class Made:
         mtime_ns: modification time of the input.
         model: hash of the model.
         outputs: files made, relative to the output folder.
-        box: what was taken as the face: x, y, width, height in pixels of the upright input.
+        box: of the upright input as a whole: x, y, width, height in pixels.
         notes: what the decoder did or noticed.
+        faces: entries of the faces that were looked for and found; empty where the input is one as a whole.
+        settings: `options.Options.settings` under which it was made.
     """
 
     sha256: str
@@ -43,6 +45,8 @@ class Made:
     outputs: tuple[str, ...]
     box: tuple[int, int, int, int]
     notes: tuple[str, ...]
+    faces: tuple[dict[str, Any], ...] = ()
+    settings: str = ""
 
 
 class Manifest:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from ifrp_tf import folder, images, model_folder, quiet
+from ifrp_tf import folder, gallery, images, loaded, outputs
 from ifrp_tf.colours import to_rgb
-from ifrp_tf.errors import ConfigError, ImageError, ModelError
+from ifrp_tf.errors import ConfigError, ImageError
+from ifrp_tf.face_detector import Detector, Mtcnn
 from ifrp_tf.folder import Progress, Report
 from ifrp_tf.formats import check_size, describe_array
 from ifrp_tf.intake import Task
+from ifrp_tf.loaded import Network
+from ifrp_tf.options import Options
+from ifrp_tf.paste import paste
 from ifrp_tf.progress import Console
+from ifrp_tf.scene import Recovered, look
 
-Network = Callable[[np.ndarray], np.ndarray]
+_WHOLE, _AUTO = Options(), Options(faces="auto")
 
 
 class Recoverer:
@@ -27,6 +32,7 @@ class Recoverer:
         side: of the pictures, pixels.
         name: of the model, for people.
         fingerprint: of the model, 64 hexadecimal digits.
+        detector: finds faces in whole pictures; mtcnn, made when it is first needed, if None.
 
     Example:
         >>> recoverer = Recoverer.load("saved_models/ifrp")  # doctest: +SKIP
@@ -34,31 +40,27 @@ class Recoverer:
         (128, 128, 3)
     """
 
-    def __init__(self, network: Network, *, side: int, name: str, fingerprint: str) -> None:
-        self._network = network
+    def __init__(
+        self, network: Network, *, side: int, name: str, fingerprint: str, detector: Detector | None = None
+    ) -> None:
+        self._network, self._detector = network, detector
         self.side, self.name, self.fingerprint = side, name, fingerprint
 
     @classmethod
-    def load(cls, model: str | Path, *, trust: bool = False) -> Recoverer:
+    def load(cls, model: str | Path, *, trust: bool = False, detector: Detector | None = None) -> Recoverer:
         """Loads a model that is whole and unaltered.
 
         Args:
-            model: a version folder, a folder of numbered versions (the highest wins), a run folder or a
-                `.weights.h5` file with its `config.json` (`model_folder.locate`).
+            model: as in `loaded.load`.
             trust: load a version folder whose files do not match its `SHA256SUMS`. A SavedModel is a program.
+            detector: finds faces in whole pictures, in place of mtcnn.
 
         Raises:
             ModelError: there is no model, it is damaged or altered, or it is not one of this package.
         """
-        found = model_folder.locate(model)
-        if found.kind == "version":
-            fingerprint = model_folder.verify(found.path, trust=trust)
-            side = model_folder.read_config(found).data.side
-            network = _load_version(found.path, side)
-        else:
-            fingerprint = model_folder.sha256(found.path)
-            network, side = _load_weights(found)
-        return cls(network, side=side, name=found.name, fingerprint=fingerprint)
+        found = loaded.load(model, trust=trust)
+        name, fingerprint = found.name, found.fingerprint
+        return cls(found.network, side=found.side, name=name, fingerprint=fingerprint, detector=detector)
 
     def __call__(self, source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarray:
         """Recovers the face of one portrait, or of a batch.
@@ -96,10 +98,45 @@ class Recoverer:
             expected = f"expected a batch uint8 [N, {self.side}, {self.side}, 3]"
             raise ImageError("bad_array", f"{expected}, received {describe_array(portraits)}.")
         recovered = np.empty_like(portraits)
-        for start in range(0, len(portraits), folder.BATCH):
-            part = portraits[start : start + folder.BATCH]
-            recovered[start : start + folder.BATCH] = self._network(part)
+        for start in range(0, len(portraits), outputs.BATCH):
+            part = portraits[start : start + outputs.BATCH]
+            recovered[start : start + outputs.BATCH] = self._network(part)
         return recovered
+
+    def recover_faces(
+        self, source: str | Path | bytes | Image.Image | np.ndarray, options: Options = _AUTO
+    ) -> Recovered:
+        """Finds the faces of a whole picture and recovers them.
+
+        Args:
+            source: a path, the bytes of a file, a Pillow image or an array uint8 [H, W, 3].
+            options: how faces are found, and whether they are pasted back.
+
+        Raises:
+            ImageError: the picture cannot be used.
+            ConfigError: a box lies outside the picture.
+            ModelError: the network's answer is not finite.
+
+        Example:
+            >>> len(recoverer.recover_faces("group.jpg").recovered)  # doctest: +SKIP
+            4
+        """
+        pixels = _pixels(source)
+        scene = look(pixels, options, self.detector if options.faces == "auto" else None, self.side)
+        recovered = self._function(options)(scene.portraits)
+        placed = [(place, face) for place, face in zip(scene.places, recovered, strict=True) if place]
+        pasted = None
+        if options.paste:
+            places, faces = [place for place, _ in placed], [face for _, face in placed]
+            pasted = paste(pixels, places, faces, strength=options.strength)
+        return Recovered(scene, recovered, pasted)
+
+    @property
+    def detector(self) -> Detector:
+        """What finds the faces in whole pictures."""
+        if self._detector is None:
+            self._detector = Mtcnn()
+        return self._detector
 
     def recover_folder(
         self,
@@ -109,28 +146,40 @@ class Recoverer:
         side_by_side: bool = False,
         overwrite: bool = False,
         progress: Progress | None = None,
+        options: Options = _WHOLE,
     ) -> Report:
         """Recovers a file, a folder or a pattern into an output folder; finished ones are skipped.
 
         Args:
             source: a file, a folder (its tree is mirrored) or a pattern.
-            output: gets `<stem>_recovered.png` and `report.json`.
+            output: gets `<stem>_recovered.png`, or one `<stem>_face<k>_recovered.png` a face, and
+                `report.json`.
             side_by_side: also write `<stem>_side_by_side.png`.
             overwrite: replace existing outputs.
             progress: called with each picture's report entry.
+            options: how faces are found, and what else is made.
 
         Raises:
             DataError: no input was found, the report cannot be written, or another run writes to `output`.
-            ConfigError: `output` cannot be written to.
+            ConfigError: `output` cannot be written to, or boxes are given for more than one picture.
         """
         with folder.opened(source, output) as work:
-            return self._process(work, side_by_side, overwrite, progress)
+            return self._process(work, side_by_side, overwrite, progress, options)
 
     def _process(
-        self, work: folder.Work, side_by_side: bool, overwrite: bool, progress: Progress | None
+        self,
+        work: folder.Work,
+        side_by_side: bool,
+        overwrite: bool,
+        progress: Progress | None,
+        options: Options,
     ) -> Report:
-        task = Task(work.output, self.side, self.fingerprint, side_by_side, overwrite)
-        return folder.process(self.recover_batch, work, task, self.name, progress)
+        detector = self.detector if options.faces == "auto" else None
+        task = Task(work.output, self.side, self.fingerprint, side_by_side, overwrite, options, detector)
+        return folder.process(self._function(options), work, task, self.name, progress)
+
+    def _function(self, options: Options) -> Network:
+        return outputs.flip_averaged(self.recover_batch) if options.flip_average else self.recover_batch
 
 
 def run(
@@ -138,21 +187,23 @@ def run(
     output: str,
     *,
     model: str = "saved_models/ifrp",
-    faces: str = "whole",
     side_by_side: bool = False,
     overwrite: bool = False,
     trust: bool = False,
+    pages: bool = False,
+    **options: Any,
 ) -> int:
     """What `tools/recover.py` does: failures and progress to stderr, a summary line to stdout.
 
     Args:
         source: a file, a folder or a pattern.
-        output: the output folder.
+        output: the output folder; gets `report.csv` beside `report.json`.
         model: as in `Recoverer.load`.
-        faces: `whole`: every picture is one face.
         side_by_side: also write the portrait beside the recovered face.
         overwrite: replace existing outputs.
         trust: load a model whose checksums do not match.
+        pages: also make contact sheets and `gallery.html` of everything in the report.
+        **options: fields of `options.Options`.
 
     Returns:
         Exit code: 0 all good, 1 some inputs failed, 130 interrupted.
@@ -162,25 +213,31 @@ def run(
         DataError: no input was found, or another run writes to the output folder.
         ModelError: the model is unusable.
     """
-    if faces != "whole":
-        message = f"Expected --faces=whole. Received: --faces={faces}."
-        raise ConfigError(
-            message, hint="Finding faces in whole pictures is not there yet: crop them yourself."
-        )
+    chosen = Options(**options)
     with folder.opened(source, output) as work:
+        if chosen.boxes and len(work.jobs) > 1:
+            message = f"Expected one picture with --box. Received: {len(work.jobs)} in {source!r}."
+            raise ConfigError(message, hint="A box is a place in one picture; name that picture.")
         recoverer = Recoverer.load(model, trust=trust)
         with Console(len(work.jobs)) as console:
-            report = recoverer._process(work, side_by_side, overwrite, console.show)
+            report = recoverer._process(work, side_by_side, overwrite, console.show, chosen)
+        gallery.write_table(report.path)
+        page = gallery.write_pages(report.path) if pages else None
+    _summarise(report, work, recoverer.name, side_by_side and chosen.faces == "whole", page)
+    return report.exit_code
+
+
+def _summarise(report: Report, work: folder.Work, name: str, sheets: bool, page: Path | None) -> None:
+    done = report.recovered + report.skipped + report.failed
     words = f"{report.recovered} recovered, {report.skipped} skipped, {report.failed} failed"
     if report.interrupted:
-        words += (
-            f", interrupted before {len(work.jobs) - report.recovered - report.skipped - report.failed} more"
-        )
-    print(f"{words}; model {recoverer.name}; {report.path}")  # noqa: T201
-    if side_by_side and report.recovered + report.skipped:
+        words += f", interrupted before {len(work.jobs) - done} more"
+    print(f"{words}; model {name}; {report.path}")  # noqa: T201
+    if sheets and report.recovered + report.skipped:
         stem = work.jobs[0].stem if len(work.jobs) == 1 else "*"
         print(f"side by side: {work.output / f'{stem}_side_by_side.png'}")  # noqa: T201
-    return report.exit_code
+    if page is not None:
+        print(f"gallery: {page}")  # noqa: T201
 
 
 def _pixels(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarray:
@@ -191,44 +248,3 @@ def _pixels(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarray
     if isinstance(source, np.ndarray):
         return images.from_array(source)
     return images.read(source).pixels
-
-
-def _load_version(path: Path, side: int) -> Network:
-    with quiet.start_up():
-        import tensorflow as tf
-    try:
-        signature = tf.saved_model.load(str(path)).signatures["serving_default"]
-        spec = signature.structured_input_signature[1]["portrait"]
-        expected = spec.dtype == tf.uint8 and spec.shape.as_list() == [None, side, side, 3]
-    except Exception as error:  # whatever TensorFlow trips over in a damaged or foreign model
-        raise ModelError(f"The model {str(path)!r} cannot be loaded: {error}") from error
-    if not expected:
-        message = f"Expected a signature of portrait uint8 [None, {side}, {side}, 3]. Received: {spec}."
-        raise ModelError(message, hint="The folder's config.json and saved_model.pb do not belong together.")
-
-    def network(portraits: np.ndarray) -> np.ndarray:
-        try:
-            return signature(portrait=tf.constant(portraits))["photo"].numpy()
-        except tf.errors.InvalidArgumentError as error:
-            raise ModelError(f"The model {str(path)!r} gave no usable answer: {error.message}") from error
-
-    return network
-
-
-def _load_weights(found: model_folder.ModelFolder) -> tuple[Network, int]:
-    config = model_folder.read_config(found)
-    with quiet.start_up():
-        import keras
-
-        from ifrp_tf import networks, weights
-    srn = networks.build_srn(config.model, side=config.data.side)
-    weights.load(srn, found.path)
-
-    def network(portraits: np.ndarray) -> np.ndarray:
-        recovered = keras.ops.convert_to_numpy(srn(images.to_model_range(portraits), training=False))
-        try:
-            return images.to_uint8(recovered)
-        except ImageError as error:
-            raise ModelError(f"The model {str(found.path)!r} gave no usable answer: {error}") from error
-
-    return network, config.data.side

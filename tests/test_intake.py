@@ -7,15 +7,12 @@ import pictures
 import pytest
 
 from ifrp_tf import images
-from ifrp_tf.files import list_pictures
-from ifrp_tf.intake import Task, is_output, plan, prepare
+from ifrp_tf.intake import Task, is_output, prepare
 from ifrp_tf.ledger import Made
+from ifrp_tf.naming import plan
+from ifrp_tf.options import Options
 
 SCENE = pictures.scene(60, 40)
-
-
-def stems(folder, output="out", made=frozenset()):
-    return {job.key: job.stem for job in plan(folder, list_pictures(folder), output, made)}
 
 
 def touch(folder, *names):
@@ -30,55 +27,13 @@ def job_of(path, output):
     return job
 
 
-def test_the_tree_is_mirrored_and_suffixes_are_dropped(tmp_path):
-    touch(tmp_path, "a.png", "b [1]/a.JPG", "b [1]/No. 5", "b [1]/No. 6", "c/notes.txt")
-    assert stems(tmp_path) == {
-        "a.png": "a",
-        "b [1]/a.JPG": "b [1]/a",
-        "b [1]/No. 5": "b [1]/No. 5",
-        "b [1]/No. 6": "b [1]/No. 6",
-        "c/notes.txt": "c/notes.txt",
-    }
-
-
-def test_inputs_that_share_a_stem_do_not_share_an_output(tmp_path):
-    touch(tmp_path, "x.jpg", "x.png", "X.webp", "x_jpg.png", "y.png", "sub/x.png")
-    found = stems(tmp_path)
-    assert found["y.png"] == "y"
-    assert found["sub/x.png"] == "sub/x"
-    assert found["x.png"] == "x_png"
-    assert found["X.webp"] == "X_webp"
-    assert {found["x.jpg"], found["x_jpg.png"]} == {"x_jpg", "x_jpg_2"}
-    assert len({stem.casefold() for stem in found.values()}) == 6
-
-
-def test_no_output_takes_the_name_of_an_input(tmp_path):
-    touch(tmp_path, "x.png", "x_recovered.png")
-    assert stems(tmp_path, tmp_path) == {"x.png": "x_2", "x_recovered.png": "x_recovered"}
-    assert stems(tmp_path, tmp_path.parent / "out") == {"x.png": "x", "x_recovered.png": "x_recovered"}
-
-
-def test_outputs_of_earlier_runs_are_no_inputs(tmp_path):
-    touch(tmp_path, "x.png", "x_recovered.png", "sub/y.png", "sub/y_recovered.png", "report.json")
-    made = frozenset({"x_recovered.png", "sub/y_recovered.png"})
-    assert stems(tmp_path, tmp_path, made) == {"x.png": "x", "sub/y.png": "sub/y"}
-
-
-def test_files_and_patterns_have_a_root_too(tmp_path, monkeypatch):
-    touch(tmp_path, "in/a/x.png", "in/b/x.png", "in/b/y.jpg")
-    assert stems(tmp_path / "in" / "b" / "x.png") == {"x.png": "x"}
-    assert stems(tmp_path / "in" / "*" / "x.png") == {"a/x.png": "a/x", "b/x.png": "b/x"}
-    monkeypatch.chdir(tmp_path)
-    assert stems("in/**/*.jpg") == {"b/y.jpg": "b/y"}
-    assert stems("*/b/*") == {"in/b/x.png": "in/b/x", "in/b/y.jpg": "in/b/y"}
-
-
 def test_a_portrait_is_read_upright_and_letterboxed(tmp_path):
     path = tmp_path / "phone.png"
     path.write_bytes(pictures.with_exif("JPEG", 6, SCENE))
     intake = prepare(job_of(path, tmp_path / "out"), Task(tmp_path / "out", 32, "m", side_by_side=True), None)
     picture = images.read(path)
-    np.testing.assert_array_equal(intake.portrait, images.letterbox(picture.pixels, 32))
+    np.testing.assert_array_equal(intake.portraits, images.letterbox(picture.pixels, 32)[None])
+    assert intake.places == (None,)
     assert intake.entry() == {
         "input": str(path),
         "status": "recovered",
@@ -131,7 +86,7 @@ class Case:
 
     def status(self, *, model="m", **options):
         intake = prepare(job_of(self.path, self.output), Task(self.output, 32, model, **options), self.made)
-        assert (intake.portrait is None) == (intake.status != "recovered")
+        assert (intake.portraits is None) == (intake.status != "recovered")
         return intake.status, intake.reason
 
 
@@ -167,6 +122,11 @@ def test_an_output_of_another_input_or_model_is_not_replaced_unasked(case):
     case.path.write_bytes(pictures.save(SCENE[::-1], "PNG"))
     assert case.status() == ("failed", "output_exists")
     assert case.status(overwrite=True) == ("recovered", "")
+
+
+def test_other_options_ask_for_other_outputs(case):
+    assert case.status(options=Options(flip_average=True)) == ("failed", "output_exists")
+    assert case.status(options=Options(flip_average=True), overwrite=True) == ("recovered", "")
 
 
 def test_a_file_that_this_package_did_not_make_is_not_replaced_unasked(case):

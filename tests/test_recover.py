@@ -12,7 +12,7 @@ import small_model
 from PIL import Image
 
 from ifrp_tf import images, model_folder
-from ifrp_tf.errors import ConfigError, DataError, ImageError, ModelError
+from ifrp_tf.errors import ConfigError, DataError, ImageError
 from ifrp_tf.recover import Recoverer, run
 
 SCENE = pictures.scene(300, 200)
@@ -90,40 +90,6 @@ def test_a_run_and_its_weights_answer_as_their_export_does(recoverer):
     assert whole.fingerprint != half.fingerprint
 
 
-def test_a_folder_of_versions_is_a_model(recoverer):
-    other = Recoverer.load(small_model.exported().parent)
-    assert (other.name, other.fingerprint) == ("small/7", recoverer.fingerprint)
-
-
-def test_an_altered_model_is_refused_before_tensorflow_sees_it(copy):
-    (copy / "saved_model.pb").write_bytes(b"no model")
-    with pytest.raises(ModelError, match="expected SHA-256"):
-        Recoverer.load(copy)
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        Recoverer.load(copy, trust=True)
-
-
-def test_a_model_for_other_pictures_is_refused(copy):
-    config = json.loads((copy / "config.json").read_text())
-    config["data"]["side"] = 64
-    (copy / "config.json").write_text(json.dumps(config))
-    (copy / "variables" / "variables.data-00000-of-00001").write_bytes(
-        (small_model.exported() / "variables" / "variables.data-00000-of-00001").read_bytes()
-    )
-    model_folder.write_checksums(copy)
-    with pytest.raises(ModelError, match="64"):
-        Recoverer.load(copy.parent)
-
-
-def test_a_network_that_answers_nan_is_reported(tmp_path):
-    srn = small_model.network(small_model.TINY)
-    for weight in srn.weights:
-        weight.assign(np.full(weight.shape, 1e30))
-    recoverer = Recoverer.load(small_model.write_run(tmp_path / "run", small_model.TINY, srn))
-    with pytest.raises(ModelError, match="no usable answer"):
-        recoverer(SCENE)
-
-
 def test_a_picture_is_recovered_alike_alone_and_among_others(recoverer, tmp_path):
     (tmp_path / "in").mkdir()
     for k in range(3):
@@ -132,11 +98,6 @@ def test_a_picture_is_recovered_alike_alone_and_among_others(recoverer, tmp_path
     recoverer.recover_folder(tmp_path / "in" / "2.png", tmp_path / "one")
     one, all_ = (tmp_path / name / "2_recovered.png" for name in ("one", "all"))
     assert one.read_bytes() == all_.read_bytes()
-
-
-def test_faces_in_whole_pictures_are_another_day(tmp_path):
-    with pytest.raises(ConfigError, match="faces=whole"):
-        run("in", str(tmp_path / "out"), faces="auto")
 
 
 def test_cheap_mistakes_are_found_before_the_model_is_loaded(tmp_path):
@@ -275,7 +236,8 @@ def test_the_tool_exits_3_for_an_unusable_model_and_names_the_file(copy, tmp_pat
     ("flags", "code", "words"),
     [
         (["--input=a.png"], 2, "--output"),
-        (["--input=a.png", "--output=out", "--faces=auto"], 2, "faces=whole"),
+        (["--input=a.png", "--output=out", "--paste"], 2, "faces=auto"),
+        (["--input=a.png", "--output=out", "--box=1,2"], 2, "--box=x,y,width,height"),
         (["--input=a.png", "--output=out", "--side_by_sid"], 2, "side_by_side"),
         (["--input=a.png", "--output=out", "b.png"], 2, "b.png"),
         (["--input=missing.png", "--output=out"], 1, "missing.png"),

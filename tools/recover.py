@@ -3,9 +3,11 @@
 python tools/recover.py --input=portrait.jpg --output=recovered --side_by_side
 python tools/recover.py --input=portraits --output=recovered          # a folder; its tree is mirrored
 python tools/recover.py --input='portraits/**/*.png' --output=recovered --overwrite
+python tools/recover.py --input=scans --output=recovered --faces=auto --paste --gallery
 
-Writes <stem>_recovered.png and report.json. Exit code: 0 all good, 1 some inputs failed or none was found,
-2 wrong usage, 3 model unusable, 130 interrupted (run it again to go on).
+Writes <stem>_recovered.png (with --faces=auto one <stem>_face<k>_recovered.png a face), report.json and
+report.csv. Exit code: 0 all good, 1 some inputs failed or none was found, 2 wrong usage, 3 model unusable,
+130 interrupted (run it again to go on).
 """
 
 from __future__ import annotations
@@ -18,24 +20,40 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder for the results; made if m
 _MODEL = flags.DEFINE_string(
     "model", "saved_models/ifrp", "A version, a folder of versions, or a run's folder."
 )
-_FACES = flags.DEFINE_enum("faces", "whole", ["whole", "auto"], "whole: every picture is one face.")
-_SIDE_BY_SIDE = flags.DEFINE_boolean("side_by_side", False, "Also write <stem>_side_by_side.png.")
+_FACES = flags.DEFINE_enum(
+    "faces", "whole", ["whole", "auto"], "whole: every picture is one face. auto: faces are found in it."
+)
+_BOX = flags.DEFINE_multi_string("box", [], "A face by hand: x,y,width,height in pixels. One picture only.")
+_PASTE = flags.DEFINE_boolean("paste", False, "Also write <stem>_pasted.png: the faces in their picture.")
+_STRENGTH = flags.DEFINE_float("strength", 1.0, "Of the pasted faces: 0 (unseen) to 1.")
+_FLIP_AVERAGE = flags.DEFINE_boolean("flip_average", False, "Average with the mirrored portrait's answer.")
+_FALLBACK = flags.DEFINE_boolean("fallback", True, "Take a picture without a face for one as a whole.")
+_GALLERY = flags.DEFINE_boolean("gallery", False, "Also write gallery.html and contact sheets.")
+_SIDE_BY_SIDE = flags.DEFINE_boolean(
+    "side_by_side", False, "Also write <stem>_side_by_side.png: portrait | recovered | in its picture."
+)
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace existing outputs.")
 _TRUST = flags.DEFINE_boolean("trust", False, "Load a model whose checksums do not match: it is a program.")
 
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import recover  # late: --help and wrong usage need no TensorFlow
+    from ifrp_tf import options, recover  # late: --help and wrong usage need no TensorFlow
 
     return recover.run(
         _INPUT.value,
         _OUTPUT.value,
         model=_MODEL.value,
-        faces=_FACES.value,
         side_by_side=_SIDE_BY_SIDE.value,
         overwrite=_OVERWRITE.value,
         trust=_TRUST.value,
+        pages=_GALLERY.value,
+        faces="auto" if _BOX.value else _FACES.value,
+        boxes=options.parse_boxes(_BOX.value),
+        paste=_PASTE.value,
+        strength=_STRENGTH.value,
+        flip_average=_FLIP_AVERAGE.value,
+        fallback=_FALLBACK.value,
     )
 
 

@@ -1,0 +1,82 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from ifrp_tf import gallery, images
+from ifrp_tf.errors import DataError
+from ifrp_tf.intake import is_output
+
+MODEL = {"name": "ifrp/1", "sha256": "ab" * 32}
+
+
+def face(name, **more):
+    return {"box": [1, 2, 30, 40], "found_by": "mtcnn", "score": 0.9, "tilt": -3.0, "recovered": name, **more}
+
+
+@pytest.fixture
+def report(tmp_path):
+    (tmp_path / "sub & <b>").mkdir()
+    names = [f"sub & <b>/x_face{k}_recovered.png" for k in (1, 2)]
+    for k, name in enumerate(names):
+        images.write_png(tmp_path / name, np.full((128, 128, 3), 90 * k, np.uint8))
+    small = face(None, reason="too_small")
+    pictures = [
+        {"input": "in/x <1>.tif", "status": "recovered", "reason": "", "message": "", "pasted": "p.png",
+         "faces": [face(names[0]), small, face(names[1], side_by_side="x_face3_side_by_side.png")]},
+        {"input": "=cmd()", "status": "failed", "reason": "no_face", "message": "no <face> was found.",
+         "faces": []},
+        {"input": "gone.png", "status": "skipped", "reason": "up_to_date", "message": "",
+         "faces": [face("gone.png")]},
+    ]  # fmt: skip
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps({"model": MODEL, "pictures": pictures, "counts": {}, "interrupted": False}))
+    return path
+
+
+def test_the_table_has_a_line_a_face(report):
+    with open(gallery.write_table(report), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["input"], row["face"], row["reason"]) for row in rows] == [
+        ("in/x <1>.tif", "1", ""),
+        ("in/x <1>.tif", "2", "too_small"),
+        ("in/x <1>.tif", "3", ""),
+        ("'=cmd()", "", "no_face"),
+        ("gone.png", "1", "up_to_date"),
+    ]
+    assert [rows[0][name] for name in ("x", "y", "width", "height", "tilt")] == ["1", "2", "30", "40", "-3.0"]
+
+
+def test_the_page_shows_every_picture_and_links_to_nothing_outside(report):
+    page = gallery.write_pages(report).read_text()
+    assert page.count("<figure") == 3
+    assert "x &lt;1&gt;.tif" in page
+    assert "no &lt;face&gt; was found" in page
+    assert 'src="sub%20%26%20%3Cb%3E/x_face1_recovered.png"' in page
+    assert "x_face3_side_by_side.png" in page
+    assert "1 face too small" in page
+    assert "not evidence" in page
+    assert "http" not in page
+    sheet = report.with_name("contact_sheet_1.png")
+    assert is_output(sheet.read_bytes())
+    pixels = images.read(sheet).pixels
+    assert pixels.shape == (132, 262, 3)  # what is gone has no tile
+    assert (pixels[64, 64] == 0).all()
+    assert (pixels[64, 200] == 90).all()
+
+
+def test_sheets_are_bounded(report):
+    content = json.loads(report.read_text())
+    content["pictures"] = content["pictures"][:1] * 61
+    report.write_text(json.dumps(content))
+    gallery.write_pages(report)
+    shapes = [images.read(path).pixels.shape[0] for path in sorted(report.parent.glob("contact_sheet_*.png"))]
+    assert shapes == [10 * 130 + 2, 130 + 2]
+
+
+def test_what_is_no_report_is_refused(tmp_path):
+    for content in ("", "{}", "[]"):
+        (tmp_path / "report.json").write_text(content)
+        with pytest.raises(DataError, match="report"):
+            gallery.write_table(tmp_path / "report.json")

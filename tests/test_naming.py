@@ -1,0 +1,71 @@
+import pictures
+
+from ifrp_tf.files import list_pictures
+from ifrp_tf.naming import names, plan
+
+SCENE = pictures.scene(60, 40)
+
+
+def stems(folder, output="out", made=frozenset()):
+    return {job.key: job.stem for job in plan(folder, list_pictures(folder), output, made)}
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pictures.save(SCENE, "PNG"))
+
+
+def test_the_tree_is_mirrored_and_suffixes_are_dropped(tmp_path):
+    touch(tmp_path, "a.png", "b [1]/a.JPG", "b [1]/No. 5", "b [1]/No. 6", "c/notes.txt")
+    assert stems(tmp_path) == {
+        "a.png": "a",
+        "b [1]/a.JPG": "b [1]/a",
+        "b [1]/No. 5": "b [1]/No. 5",
+        "b [1]/No. 6": "b [1]/No. 6",
+        "c/notes.txt": "c/notes.txt",
+    }
+
+
+def test_inputs_that_share_a_stem_do_not_share_an_output(tmp_path):
+    touch(tmp_path, "x.jpg", "x.png", "X.webp", "x_jpg.png", "y.png", "sub/x.png")
+    found = stems(tmp_path)
+    assert found["y.png"] == "y"
+    assert found["sub/x.png"] == "sub/x"
+    assert found["x.png"] == "x_png"
+    assert found["X.webp"] == "X_webp"
+    assert {found["x.jpg"], found["x_jpg.png"]} == {"x_jpg", "x_jpg_2"}
+    assert len({stem.casefold() for stem in found.values()}) == 6
+
+
+def test_no_output_takes_the_name_of_an_input(tmp_path):
+    touch(tmp_path, "x.png", "x_recovered.png")
+    assert stems(tmp_path, tmp_path) == {"x.png": "x_2", "x_recovered.png": "x_recovered"}
+    assert stems(tmp_path, tmp_path.parent / "out") == {"x.png": "x", "x_recovered.png": "x_recovered"}
+
+
+def test_outputs_of_earlier_runs_are_no_inputs(tmp_path):
+    touch(tmp_path, "x.png", "x_recovered.png", "sub/y.png", "sub/y_recovered.png", "report.json")
+    made = frozenset({"x_recovered.png", "sub/y_recovered.png"})
+    assert stems(tmp_path, tmp_path, made) == {"x.png": "x", "sub/y.png": "sub/y"}
+
+
+def test_files_and_patterns_have_a_root_too(tmp_path, monkeypatch):
+    touch(tmp_path, "in/a/x.png", "in/b/x.png", "in/b/y.jpg")
+    assert stems(tmp_path / "in" / "b" / "x.png") == {"x.png": "x"}
+    assert stems(tmp_path / "in" / "*" / "x.png") == {"a/x.png": "a/x", "b/x.png": "b/x"}
+    monkeypatch.chdir(tmp_path)
+    assert stems("in/**/*.jpg") == {"b/y.jpg": "b/y"}
+    assert stems("*/b/*") == {"in/b/x.png": "in/b/x", "in/b/y.jpg": "in/b/y"}
+
+
+def test_a_pasted_picture_takes_no_name_of_an_input(tmp_path):
+    touch(tmp_path, "x.png", "x_pasted.png")
+    assert stems(tmp_path, tmp_path) == {"x.png": "x_2", "x_pasted.png": "x_pasted"}
+
+
+def test_files_of_an_input():
+    assert names("a/x", ["recovered", "side_by_side"]) == ("a/x_recovered.png", "a/x_side_by_side.png")
+    assert names("x", ["recovered"], 2) == ("x_face1_recovered.png", "x_face2_recovered.png")
+    assert names("x", ["recovered"], 0) == ()

@@ -1,0 +1,89 @@
+import composed
+import numpy as np
+import pytest
+from helpers import ROOT
+from skimage.data import astronaut
+
+from ifrp_tf.alignment import overlap
+from ifrp_tf.errors import ConfigError
+from ifrp_tf.face_detector import Candidate, Mtcnn
+from ifrp_tf.options import Options
+from ifrp_tf.recover import Recoverer
+from ifrp_tf.scene import look
+
+AUTO = Options(faces="auto")
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return Mtcnn()
+
+
+def test_a_face_is_laid_out_as_the_network_was_trained(detector):
+    scene = look(astronaut(), AUTO, detector, 128)
+    assert scene.portraits.shape == (1, 128, 128, 3)
+    again = look(scene.portraits[0], AUTO, detector, 128)
+    eyes = again.faces[0].landmarks[:2] / 128
+    np.testing.assert_allclose(eyes, [[0.326, 0.34], [0.674, 0.34]], atol=0.06)
+    assert scene.entries[0]["found_by"] == "mtcnn"
+    assert scene.places == (scene.faces[0].place,)
+
+
+def test_small_faces_are_reported_not_recovered(detector):
+    small = np.ascontiguousarray(
+        astronaut()[:, :, :].reshape(128, 4, 128, 4, 3).mean((1, 3)).astype(np.uint8)
+    )
+    scene = look(small, AUTO, detector, 128)
+    (entry,) = scene.entries
+    assert entry["reason"] == "too_small"
+    assert entry["side"] < 32
+    assert (scene.chosen, scene.portraits.shape) == ((), (0, 128, 128, 3))
+
+
+def test_a_picture_without_a_face_is_one_as_a_whole_unless_it_may_not(detector):
+    grey = np.full((60, 90, 3), 128, np.uint8)
+    scene = look(grey, AUTO, detector, 32)
+    assert scene.entries[0]["found_by"] == "whole"
+    assert scene.places == (None,)
+    assert scene.portraits.shape == (1, 32, 32, 3)
+    scene = look(grey, Options(faces="auto", fallback=False), detector, 32)
+    assert scene.entries == ()
+
+
+def test_any_callable_is_a_detector():
+    calls = []
+
+    def detector(pictures, *, relaxed=False):
+        calls.append(relaxed)
+        points = np.array([[40, 45], [88, 45], [64, 70], [46, 90], [82, 90]], float)
+        return [[Candidate(points, 0.9)] if len(picture) == 128 else [] for picture in pictures]
+
+    boxed = look(astronaut(), Options(faces="auto", boxes=((100, 100, 64, 64),)), detector, 32)
+    assert boxed.entries[0]["found_by"] == "box+"
+    assert calls
+    with pytest.raises(ConfigError, match="detector"):
+        look(astronaut(), AUTO, None, 32)
+    assert look(astronaut(), Options(), None, 32).places == (None,)
+
+
+def test_twelve_tilted_faces_are_found_recovered_and_pasted(detector, data_dir):
+    """The acceptance of whole pictures, with the released model."""
+    recoverer = Recoverer.load(ROOT / "saved_models" / "ifrp", detector=detector)
+    recovered, false, ratios, own = 0, 0, [], []
+    for picture, places in composed.scenes(data_dir):
+        done = recoverer.recover_faces(picture, Options(faces="auto", paste=True))
+        assert len(done.recovered) == len(done.scene.chosen)
+        assert not composed.outside(picture, done.pasted, done.scene.places).any()
+        hits = [any(overlap(found, place) > 0.6 for found in done.scene.places) for place in places]
+        recovered += sum(hits)
+        false += len(done.scene.faces) - sum(hits)
+        for place in done.scene.places:
+            # The cards' own edges lie at the frame: a paste must not add to what is there without it.
+            own.append(composed.border_ratio(picture, picture, place))
+            ratios.append(composed.border_ratio(picture, done.pasted, place))
+        for portrait, face in zip(done.scene.portraits, done.recovered, strict=True):
+            assert np.abs(face.astype(int) - portrait).mean() > 4
+    print(f"recovered {recovered} of 12, false {false}, border {max(ratios):.2f}, without {max(own):.2f}")
+    assert recovered >= 11
+    assert false <= 1
+    assert all(after <= max(1.5, 1.02 * before) for after, before in zip(ratios, own, strict=True))
