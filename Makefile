@@ -1,13 +1,16 @@
 # make recover [INPUT=picture or folder] [OUTPUT=folder]   recover faces; without INPUT, of a sample portrait
+# make serve [PORT=8500] [REST_PORT=8501]                  serve saved_models/ifrp on this machine
 # make test                                                run the tests
 # make check                                               lint, format, types, size budget
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= recovered
+PORT ?= 8500
+REST_PORT ?= 8501
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: recover test check clean
+.PHONY: recover serve test check clean
 .DEFAULT_GOAL := recover
 
 # The stamp is remade whenever a file that names dependencies is newer.
@@ -30,6 +33,9 @@ else
 	@$(BIN)/python tools/recover.py --input="$(OUTPUT)/portrait/sample.png" --output="$(OUTPUT)" --side_by_side --overwrite
 	@echo "Look at $(OUTPUT)/sample_side_by_side.png: portrait | recovered face"
 endif
+
+serve: $(VENV)/.runtime
+	@exec $(BIN)/python tools/serve.py --model_name=ifrp --model_base_path=saved_models/ifrp --port=$(PORT) --rest_api_port=$(REST_PORT)
 
 test: $(VENV)/.development
 	@$(BIN)/python -m pytest -n 2

@@ -1,8 +1,13 @@
 """Exports a run's network as a SavedModel that TensorFlow Serving and tools/recover.py load.
 
 python tools/export.py --run=runs/modern --output=saved_models/ifrp/1 [--evaluation=table.md]
+python tools/export.py --output=saved_models/ifrp/1 --verify --onnx        # of a version that is there
 
-Exit code: 0 exported, 2 wrong usage, 3 the run has no usable model, or the version exists.
+--verify compares the version with its Keras network: before uint8 and after, both signatures, batches of 1, 7
+and 64. --onnx writes <version>.onnx beside it, checked against Keras.
+
+Exit code: 0 exported, 2 wrong usage, 3 the run has no usable model, the version exists,
+or it does not answer as Keras does.
 """
 
 from __future__ import annotations
@@ -12,8 +17,11 @@ from pathlib import Path
 from absl import flags
 from launch import launch
 
-_RUN = flags.DEFINE_string("run", None, "Folder of a training run.", required=True)
+_RUN = flags.DEFINE_string("run", "", "Folder of a training run. Empty: --output is there already.")
 _OUTPUT = flags.DEFINE_string("output", None, "Version folder to make; ends in a number.", required=True)
+_VERIFY = flags.DEFINE_boolean("verify", False, "Compare the version with Keras.")
+_FACES = flags.DEFINE_string("faces", "", "Pictures to compare on. Empty: drawn faces.")
+_ONNX = flags.DEFINE_boolean("onnx", False, "Also write <version>.onnx.")
 _EVALUATION = flags.DEFINE_string(
     "evaluation", None, "Markdown file for the model card's evaluation section."
 )
@@ -24,6 +32,8 @@ def main() -> int:
     from ifrp_tf import quiet
     from ifrp_tf.errors import ConfigError
 
+    if not _RUN.value and not (_VERIFY.value or _ONNX.value):
+        raise ConfigError("Expected --run, or --verify or --onnx of a version that is there.")
     evaluation = ""
     if _EVALUATION.value:
         try:
@@ -31,9 +41,16 @@ def main() -> int:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"Expected a Markdown file as --evaluation. Received: {error}.") from error
     with quiet.start_up():
-        from ifrp_tf import export
+        from ifrp_tf import export, export_checks
 
-    print(export.run(_RUN.value, _OUTPUT.value, evaluation=evaluation))
+    if _RUN.value:
+        print(export.run(_RUN.value, _OUTPUT.value, evaluation=evaluation))
+    if _VERIFY.value:
+        for name, found in export_checks.verify(_OUTPUT.value, faces=_FACES.value).items():
+            print(f"{name}: {found}")
+    if _ONNX.value:
+        path, difference = export_checks.write_onnx(_OUTPUT.value)
+        print(f"{path}: differs from Keras by at most {difference:.2g}")
     return 0
 
 
