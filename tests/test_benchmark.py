@@ -85,8 +85,10 @@ def test_styles_prints_what_a_picture_costs(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        ([], 2, "Expected recover, train or styles"),
-        (["serve"], 2, "'serve'"),
+        ([], 2, "Expected recover, train, styles or serve"),
+        (["fly"], 2, "'fly'"),
+        (["serve", "--model=missing"], 3, "missing"),
+        (["serve", "--batches=1"], 2, "--batches"),
         (["recover", "--steps=3"], 2, "--steps"),
         (["train", "--model=x"], 2, "--model"),
         (["styles", "--weights=x"], 2, "--weights"),

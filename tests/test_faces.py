@@ -29,7 +29,7 @@ def test_a_tight_face_and_one_that_is_sideways(detector):
     (face,) = find(tight, detector)
     assert abs(face.place.side - 118) < 15
     (face,) = find(np.ascontiguousarray(np.rot90(astronaut())), detector)
-    assert face.found_by in ("relaxed", "sideways")
+    assert face.found_by in ("relaxed", "contrast", "smoothed", "sideways")
     assert abs(face.place.angle + 90) < 8
 
 

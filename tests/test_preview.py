@@ -20,13 +20,15 @@ def folder(tmp_path):
 
 
 def test_words_for_styles():
-    assert preview.choose("all") == tuple(STYLES)
+    everything = preview.choose("all")
+    assert everything[: len(STYLES)] == tuple(STYLES)
+    assert {"bank_candy", "bank_wave"} <= set(everything[len(STYLES) :])
     assert preview.choose("train") == TRAIN
     assert preview.choose("reserved") == RESERVED
     assert preview.choose(" oil,sketch,") == ("oil", "sketch")
     with pytest.raises(ConfigError, match="Did you mean 'sketch'"):
         preview.choose("oil,sketsh")
-    with pytest.raises(ConfigError, match="expected styles"):
+    with pytest.raises(ConfigError, match="Expected at least one style"):
         preview.choose(",")
 
 

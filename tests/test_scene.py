@@ -10,6 +10,7 @@ from ifrp_tf.face_detector import Candidate, Mtcnn
 from ifrp_tf.options import Options
 from ifrp_tf.recover import Recoverer
 from ifrp_tf.scene import look
+from ifrp_tf.searching import SURROUND
 
 AUTO = Options(faces="auto")
 
@@ -55,8 +56,9 @@ def test_any_callable_is_a_detector():
 
     def detector(pictures, *, relaxed=False):
         calls.append(relaxed)
-        points = np.array([[40, 45], [88, 45], [64, 70], [46, 90], [82, 90]], float)
-        return [[Candidate(points, 0.9)] if len(picture) == 128 else [] for picture in pictures]
+        frame = np.array([[0.326, 0.34], [0.674, 0.34], [0.5, 0.53], [0.36, 0.7], [0.64, 0.7]])
+        points = 0.5 + (frame - 0.5) / SURROUND
+        return [[Candidate(points * len(picture), 0.9)] for picture in pictures]
 
     boxed = look(astronaut(), Options(faces="auto", boxes=((100, 100, 64, 64),)), detector, 32)
     assert boxed.entries[0]["found_by"] == "box+"
