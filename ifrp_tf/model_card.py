@@ -127,7 +127,7 @@ def write(
         difference=f"Rounding changes answers by {mean:.3f} levels of 255 on average, at most {largest}",
         fine_tuning="`srn.weights.h5` (float16; `ifrp_tf.weights.load` reads it)"
         if has_weights
-        else "not included",
+        else "`tools/train.py --initial=FOLDER` starts from this folder: its batch norms are put back",
         training=_training(config, run),
         validation=_validation(run.last.get("validation", {})),
         evaluation=evaluation.strip() or "Not evaluated on the test photographs yet.",

@@ -57,4 +57,4 @@ def test_a_run_that_recorded_nothing_has_a_card_too(tmp_path):
     run = RunRecord.read(tmp_path)
     assert run == RunRecord({}, {})
     assert "recorded no validation" in card(run, has_weights=False)
-    assert "not included" in card(run, has_weights=False)
+    assert "--initial=FOLDER" in card(run, has_weights=False)
