@@ -142,6 +142,7 @@ def _soak(folder: Path, requests: int, clients: int, misbehaving: float, seed: i
             )  # fmt: skip
             samples.append(sample(port))
         seconds = time.perf_counter() - begun
+        samples[-1] = _settled(port, before, samples[-1])
     faults = judge(samples, tally, before)
     return {
         "model": found.name,
@@ -157,6 +158,15 @@ def _soak(folder: Path, requests: int, clients: int, misbehaving: float, seed: i
         "faults": faults,
         "sound": not faults,
     }
+
+
+def _settled(port: int, before: dict[str, float], last: dict[str, float]) -> dict[str, float]:
+    """The last values once the connections that clients just left are gone, at most ten seconds later."""
+    until = time.monotonic() + 10
+    while any(last[name] > before[name] for name in WATCHED[1:]) and time.monotonic() < until:
+        time.sleep(0.2)
+        last = sample(port)
+    return last
 
 
 def sample(port: int) -> dict[str, float]:

@@ -195,7 +195,7 @@ def test_the_tool_again_gives_the_same_file(evaluated):
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        (["--protocol=paper"], 2, "not there yet"),
+        (["--protocol=paper", "--faces=/none"], 1, "/none"),
         ([], 2, "--portraits=DIR and --photos=DIR"),
         (["--protocol=sketches", "--model=/none"], 3, "/none"),
     ],

@@ -64,7 +64,7 @@ def test_the_networks_of_the_presets_answer_as_in_keras(name):
     config = PRESETS[name]()
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, width=8))
     transforms = check(small_model.network(config), config.data.side)
-    assert len(transforms) == {"paper": 4, "wacv": 3, "fdnn": 0}.get(name, 1)
+    assert len(transforms) == {"paper": 4, "wacv": 3, "fdnn": 0, "modern": 2, "aligner": 2}.get(name, 1)
 
 
 @pytest.mark.parametrize("name", OTHERS)
