@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ import tensorflow as tf
 from keras import ops
 
 from ifrp_tf import features, images, misalign
-from ifrp_tf.errors import ConfigError
+from ifrp_tf.errors import ConfigError, DataError
 from ifrp_tf.settings import within
 from ifrp_tf.styles import bank
 from ifrp_tf.types import Tensor
@@ -70,6 +71,39 @@ def gram(features: Tensor) -> Tensor:
     return ops.cast(ops.matmul(ops.transpose(x, (0, 2, 1)), x), "float32") / count
 
 
+def perceptual_network(
+    weights: str | Path | None, dtype: str, source: keras.Model | None = None
+) -> keras.Model:
+    """VGG-19 for the content and Gram terms: from the archive, or else from `keras.applications`.
+
+    Args:
+        weights: folder with the VGG-19 archive; None = random weights, for tests.
+        dtype: of the computation.
+        source: a `keras.applications.VGG19` to take the weights from; by default what Keras downloads.
+
+    Returns:
+        A network of the outputs `GRAM_LAYERS`, for pictures of any side.
+
+    Raises:
+        DataError: if there is neither an archive nor a download.
+    """
+    options: dict[str, Any] = {"outputs": GRAM_LAYERS, "dtype": dtype, "side": None}
+    if source is None and (weights is None or any(Path(weights).glob("vgg19*.npz"))):
+        return features.vgg19(weights, **options)
+    try:
+        source = source or keras.applications.VGG19(include_top=False)
+    except Exception as error:  # whatever the download meets
+        raise DataError(
+            f"Expected VGG-19 in {str(weights)!r}, or from keras.applications. Received: {error}.",
+            hint="Put the archive there (--weights), or connect to the network once.",
+        ) from error
+    network = features.vgg19(None, **options)
+    for layer in network.layers:
+        if layer.weights:
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+    return network
+
+
 class StyleTrainer:
     """The variables, the optimizer and one compiled step.
 
@@ -98,7 +132,7 @@ class StyleTrainer:
             name: keras.Variable(value, name=name, trainable=not start) for name, value in trunk.items()
         }
         self.styles = keras.Variable(np.stack([first] * len(self.names)), name="styles")
-        self.vgg = features.vgg19(weights, outputs=GRAM_LAYERS, dtype=dtype, side=None)
+        self.vgg = perceptual_network(weights, dtype)
         self.targets = self._gram_targets(images_of_styles)
         self.trained = [*([] if start else self.trunk.values()), self.styles]
         schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)

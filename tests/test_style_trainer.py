@@ -62,3 +62,12 @@ def test_a_checkpoint_of_other_styles_is_refused(style_images):
     one = trainer({"dots": style_images["dots"]})
     with pytest.raises(ConfigError, match="checkpoint of the styles"):
         trainer(style_images).restore(one.state())
+
+
+def test_keras_applications_stand_in_for_the_archive():
+    source = keras.applications.VGG19(include_top=False, weights=None)
+    network = style_trainer.perceptual_network("no/such/folder", "float32", source)
+    for name in style_trainer.GRAM_LAYERS:
+        np.testing.assert_array_equal(
+            network.get_layer(name).get_weights()[0], source.get_layer(name).get_weights()[0]
+        )
