@@ -46,7 +46,7 @@ def fdnn() -> Config:
 
 
 def modern() -> Config:
-    """Our recipe: what measured best at equal pictures (docs/recipe.md)."""
+    """Our recipe: where measurements led so far, and what is still open (docs/recipe.md)."""
     return Config(
         data=DataConfig(styles="all_train"),
         model=ModelConfig(stn="input", stn_bounded=True, localisation="cascade", upsampling="resize"),

@@ -30,7 +30,7 @@ def start_from(srn: keras.Model, sources: Sequence[str], portraits: np.ndarray) 
         ModelError: if a source cannot be used, or has no layer that fits.
 
     Example:
-        >>> start_from(srn, ["saved_models/ifrp/1", "runs/aligner"], portraits)  # doctest: +SKIP
+        >>> start_from(srn, ["saved_models/ifrp/2", "runs/aligner"], portraits)  # doctest: +SKIP
     """
     for source in sources:
         path = Path(source)
