@@ -36,13 +36,18 @@ def test_the_own_style_image_is_nearest_where_faces_look_like_it(made):
     assert "100 % of 2 styles" in text
 
 
-def test_a_face_that_is_not_changed_is_retrieved(made):
-    pixels = toy_faces.draw(8, side=128, seed=2).pixels
-    descriptor = PixelDescriptor()
-    placed = bank_quality.retrieval.place(
-        descriptor, descriptor.embed(pixels), descriptor.embed(pixels), range(8)
-    )
-    assert placed.success(5).min() == 1
+def test_a_person_is_retrieved_where_the_face_is_not_changed(made, monkeypatch):
+    """A style that changes nothing keeps every person, one that swaps the faces loses them."""
+    pixels = toy_faces.draw(24, side=128, seed=2).pixels
+    network = features.vgg19(None, outputs=("block1_conv1",))
+
+    def retrieved(painted):
+        monkeypatch.setattr(bank_quality, "paint", lambda *_: painted)
+        pictures = {"candy": pixels[0]}
+        return bank_quality.measure(made, pictures, pixels, network, PixelDescriptor())[0].retrieved
+
+    assert retrieved(pixels) == 1
+    assert retrieved(np.roll(pixels, 7, axis=0)) < 0.5
 
 
 def test_without_a_bank_the_tool_says_so(tmp_path):
