@@ -55,10 +55,10 @@ def make_trainer(config: Config, weights: str) -> Any:
 
 
 def _make_deterministic() -> None:
-    """Deterministic ops, each on one thread.
+    """Deterministic ops, each on one thread, and sums in the order in which they are written.
 
-    oneDNN splits sums by how many threads happen to be idle, so with two threads about one run in four
-    was seen to differ in the last bits from the others.
+    The arithmetic optimizer makes one `AddN` of `a + b + c`. `AddN` adds onto the first input whose buffer
+    nobody else holds at that moment, so the order of the sum, and its last bit, depend on timing.
     """
     import tensorflow as tf
 
@@ -69,6 +69,7 @@ def _make_deterministic() -> None:
             "train.deterministic expects to come before TensorFlow is first used. Received: it runs already.",
             hint="Start the run in a process of its own: python tools/train.py ...",
         ) from error
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     tf.config.experimental.enable_op_determinism()
 
 

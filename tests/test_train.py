@@ -24,6 +24,9 @@ SMALL = [
     "--set=train.pictures=288", "--set=train.deterministic=true", "--set=train.checkpoint_steps=4",
     "--set=data.styles=pencil,oil", "--set=loss.adversarial_start=10",
 ]  # fmt: skip
+ROUNDING = 1e-3
+"""Equal runs are bit-equal where seen since sums of three tensors have a fixed order. Before, twelve steps made
+7e-5 of a difference in the last bit. A step lost or done twice moves some weight by over 1e-2."""
 
 
 def start(run_dir, *flags):
@@ -43,6 +46,12 @@ def weights(path):
             lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
         )
     return found
+
+
+def distance(a, b):
+    """The largest absolute difference between two sets of arrays of the same names."""
+    assert a.keys() == b.keys()
+    return max(float(np.max(np.abs(np.subtract(a[key], b[key], dtype=np.float64)))) for key in a)
 
 
 def wait_for_checkpoint_after(folder, step, process):
@@ -68,21 +77,19 @@ def test_a_run_killed_three_times_equals_an_uninterrupted_one(tmp_path):
     assert step < 36
     finish(start(killed, "--resume=must"))
     finish(whole)
+    last, before = "step_00000036", "step_00000032"
     for name in ("srn", "dn", "srn_average"):
-        a, b = (
-            weights(tmp_path / run / "checkpoints" / "step_00000036" / f"{name}.weights.h5")
-            for run in ("whole", "killed")
-        )
-        assert a.keys() == b.keys()
-        for key in a:
-            np.testing.assert_array_equal(a[key], b[key], err_msg=f"{name} {key}")
+        file = f"{name}.weights.h5"
+        end = weights(tmp_path / "whole/checkpoints" / last / file)
+        assert distance(end, weights(tmp_path / "killed/checkpoints" / last / file)) <= ROUNDING, name
+        # Even the last four steps, the smallest of the schedule, change far more than is let pass here.
+        assert distance(end, weights(tmp_path / "whole/checkpoints" / before / file)) > 10 * ROUNDING, name
     for name in ("srn_optimizer", "dn_optimizer"):
         a, b = (
-            np.load(tmp_path / run / "checkpoints" / "step_00000036" / f"{name}.npz")
+            dict(np.load(tmp_path / run / "checkpoints" / last / f"{name}.npz"))
             for run in ("whole", "killed")
         )
-        for key in a.files:
-            np.testing.assert_array_equal(a[key], b[key], err_msg=f"{name} {key}")
+        assert distance(a, b) <= ROUNDING, name
     rows = [json.loads(line) for line in (killed / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [12, 24, 36]
     for name in ("config.json", "environment.json", "log.txt", "model/srn.weights.h5", "model/mean_face.png"):

@@ -39,15 +39,15 @@ def kuwahara(picture: Tensor, radius: Tensor) -> Tensor:
     light = luminance(picture)[..., None]
     stacked = ops.concatenate([picture, light * light], axis=-1)
     total = ops.zeros_like(picture)
-    weights = ops.zeros_like(light[..., 0])
+    weights = []
     for down in (-1.0, 1.0):
         for across in (-1.0, 1.0):
             part = smooth(stacked, 0.6 * radius, move_y=down * radius, move_x=across * radius)
             calm = part[..., 3] - ops.square(luminance(part[..., :3]))
-            weight = 1.0 / ops.square(ops.square(ops.maximum(calm, 0.0) * 60.0 + 0.03))
-            total = total + part[..., :3] * weight[..., None]
-            weights = weights + weight
-    return total / weights[..., None]
+            weights.append(1.0 / ops.square(ops.square(ops.maximum(calm, 0.0) * 60.0 + 0.03)))
+            total = total + part[..., :3] * weights[-1][..., None]
+    # Stacked: TensorFlow adds `a + b + c + d` in an order that depends on which of them is still in use.
+    return total / ops.sum(ops.stack(weights, axis=-1), axis=-1, keepdims=True)
 
 
 def relief(picture: Tensor, height: Tensor, angle: Tensor, strength: Tensor) -> Tensor:
