@@ -1,5 +1,7 @@
 # make recover [INPUT=picture or folder] [OUTPUT=folder]   recover faces; without INPUT, of a sample portrait
 # make serve [PORT=8500] [REST_PORT=8501]                  serve saved_models/ifrp on this machine
+# make demo [DEMO_PORT=7860] [SERVER=grpc://host:8500]      a web page for this machine
+# make demo-browser                                        the page's test in Chromium; installs what it needs
 # make test                                                run the tests
 # make check                                               lint, format, types, size budget
 PYTHON ?= python3.11
@@ -8,9 +10,10 @@ BIN := $(VENV)/bin
 OUTPUT ?= recovered
 PORT ?= 8500
 REST_PORT ?= 8501
+DEMO_PORT ?= 7860
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: recover serve test check clean
+.PHONY: recover serve demo demo-browser test check clean
 .DEFAULT_GOAL := recover
 
 # The stamp is remade whenever a file that names dependencies is newer.
@@ -25,6 +28,17 @@ $(VENV)/.development: pyproject.toml $(VENV)/.runtime
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,check]'
 	@touch $@
 
+$(VENV)/.demo: pyproject.toml $(VENV)/.runtime
+	@echo "Installing Gradio into $(VENV) (about 250 MB, once) ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.demo $(VENV)/.development
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,browser]'
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	  $$(command -v sudo) apt-get install -y --no-install-recommends chromium chromium-driver
+	@touch $@
+
 recover: $(VENV)/.runtime
 ifdef INPUT
 	@$(BIN)/python tools/recover.py --input="$(INPUT)" --output="$(OUTPUT)" --side_by_side
@@ -36,6 +50,12 @@ endif
 
 serve: $(VENV)/.runtime
 	@exec $(BIN)/python tools/serve.py --model_name=ifrp --model_base_path=saved_models/ifrp --port=$(PORT) --rest_api_port=$(REST_PORT)
+
+demo: $(VENV)/.demo
+	@exec $(BIN)/python tools/demo.py --port=$(DEMO_PORT) $(if $(SERVER),--server=$(SERVER))
+
+demo-browser: $(VENV)/.browser
+	@$(BIN)/python -m pytest tests/test_demo_page.py
 
 test: $(VENV)/.development
 	@$(BIN)/python -m pytest -n 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from ifrp_tf.errors import DataError
 from ifrp_tf.files import write_bytes_atomic
 
 _DAMAGED = "The archive is damaged, or not the one that WEIGHTS.md beside it describes: fetch it again."
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_MOST_BYTES = 2**30
 
 
 def model_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
@@ -64,7 +63,7 @@ def load_arrays(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
             return {name: _checked_array(archive, name, tuple(wanted[name].shape), path) for name in wanted}
     except DataError:
         raise
-    except _UNREADABLE as error:
+    except Exception as error:  # zipfile and NumPy raise whatever they trip over in a damaged file
         raise DataError(f"Expected a NumPy .npz archive. Received {path}: {error}", hint=_DAMAGED) from error
 
 
@@ -75,12 +74,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         path: A `.npz` archive.
 
     Raises:
-        DataError: If it is missing or cannot be read.
+        DataError: If it is missing, cannot be read or would unpack to more than a gibibyte.
     """
     try:
+        with zipfile.ZipFile(path) as members:
+            size = sum(member.file_size for member in members.infolist())
+        if size > _MOST_BYTES:
+            raise ValueError(f"{size:,} bytes when unpacked, more than {_MOST_BYTES:,}")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except _UNREADABLE as error:
+    except Exception as error:  # zipfile and NumPy raise whatever they trip over in a damaged file
         raise DataError(f"Expected a NumPy .npz archive. Received {path}: {error}.") from error
 
 
@@ -99,13 +102,28 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def _checked_array(archive: Any, name: str, shape: tuple[int, ...], path: Path) -> np.ndarray:
     if name not in archive.files:
         raise DataError(f"Expected an array {name!r} of shape {shape} in {path}, found none.", hint=_DAMAGED)
-    array = archive[name]
-    if array.shape != shape or array.dtype.kind != "f":
-        received = f"{array.dtype} of shape {array.shape} in {path}"
+    found, dtype = declared(archive, name)  # before any of it is unpacked: it may be a bomb
+    if dtype.kind != "O" and (found != shape or dtype.kind != "f"):
+        received = f"{dtype} of shape {found} in {path}"
         raise DataError(f"Expected {name!r} as floats of shape {shape}. Received: {received}.", hint=_DAMAGED)
+    array = archive[name]  # refuses objects itself
     if not np.isfinite(array).all():
         raise DataError(f"Expected {name!r} finite. Received: NaN or infinity in {path}.", hint=_DAMAGED)
     return array.astype("float32")
+
+
+def declared(archive: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array by its header; nothing is unpacked, for it may be a bomb.
+
+    Args:
+        archive: from `np.load`.
+        name: of an array in it.
+    """
+    with archive.zip.open(f"{name}.npy") as member:
+        first = np.lib.format.read_magic(member) == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+    return shape, dtype
 
 
 def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import math
@@ -97,9 +98,9 @@ class Validation(keras.callbacks.Callback):
             "train": {name: float(value) for name, value in (logs or {}).items()},
             "validation": scores,
         }
-        with (self.run_dir / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        self.history.append(row)
+        # A run killed before its first checkpoint starts anew and comes to the same steps again.
+        self.history = [*(old for old in self.history if old["step"] < step), row]
+        _write_metrics(self.run_dir, self.history)
         model, mean = scores["model"], scores["mean_face"]
         logging.info(
             "epoch %d: validation %.2f dB, SSIM %.3f (mean face %.2f dB, %.3f)",
@@ -184,7 +185,7 @@ def save_model(run_dir: Path, config: Config, srn: keras.Model, mean_face: np.nd
     """Writes `<run>/model/`: the weights of the network to use and the mean face, each atomically."""
     folder = run_dir / "model"
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / "new.weights.h5"
+    temporary = folder / ".new.weights.h5"
     srn.save_weights(temporary)
     temporary.replace(folder / "srn.weights.h5")
     images.write_png(folder / "mean_face.png", mean_face)
@@ -205,15 +206,20 @@ def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
 
 def trim_metrics(run_dir: Path, step: int) -> None:
     """Drops rows of `metrics.jsonl` after `step`: a resumed run will write them again."""
-    rows = [row for row in read_metrics(run_dir) if row["step"] <= step]
+    _write_metrics(run_dir, [row for row in read_metrics(run_dir) if row["step"] <= step])
+
+
+def _write_metrics(run_dir: Path, rows: list[dict[str, Any]]) -> None:
     text = "".join(json.dumps(row) + "\n" for row in rows)
     images.write_bytes_atomic(run_dir / "metrics.jsonl", text.encode())
 
 
 def _board(folder: Path) -> Any:
-    """A TensorBoard writer, or None where TensorFlow, which writes them, is not in use."""
-    if keras.backend.backend() != "tensorflow":
-        logging.info("no TensorBoard files without TensorFlow; metrics.jsonl and samples/ hold the same")
+    """A TensorBoard writer, or None where TensorFlow, which writes them, or TensorBoard is not there."""
+    used = keras.backend.backend() == "tensorflow"
+    if not used or importlib.util.find_spec("tensorboard") is None:
+        missing = "TensorBoard" if used else "TensorFlow"
+        logging.info("no TensorBoard files without %s; metrics.jsonl and samples/ hold the same", missing)
         return None
     import tensorflow as tf
 

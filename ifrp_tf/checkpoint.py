@@ -19,6 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ifrp_tf.archives import declared
 from ifrp_tf.errors import ModelError
 
 KEPT = 2
@@ -64,12 +65,12 @@ def save(folder: Path, training: Training, step: int, extra: dict[str, Any] | No
     for path in [*temporary.iterdir(), temporary]:
         _flush(path)
     if final.exists():  # the same step saved twice: the new one is as good
-        shutil.rmtree(final)
+        _hide(final)
     os.replace(temporary, final)
     _flush(folder)
     for path in list_checkpoints(folder)[:-KEPT]:
-        shutil.rmtree(path, ignore_errors=True)
-    for path in folder.glob(".step_*"):  # left by a killed process
+        _hide(path)
+    for path in folder.glob(".step_*"):  # hidden just now, or left by a killed process
         shutil.rmtree(path, ignore_errors=True)
     return final
 
@@ -114,11 +115,13 @@ def restore(path: Path, training: Training) -> dict[str, Any]:
     """
     try:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        if state["format"] != FORMAT:
+            raise ModelError(f"Expected format {FORMAT} of {path}. Received: {state['format']!r}.")
         for name, network in training.networks.items():
             network.load_weights(path / f"{name}.weights.h5")
         for name, optimizer in training.optimizers.items():
             with np.load(path / f"{name}.npz", allow_pickle=False) as archive:
-                _assign(optimizer, {key: archive[key] for key in archive.files}, path / f"{name}.npz")
+                _assign(optimizer, archive, path / f"{name}.npz")
     except ModelError:
         raise
     except Exception as error:  # h5py, zipfile, json and Keras raise many kinds for a damaged file
@@ -139,18 +142,25 @@ def _arrays(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     return arrays
 
 
-def _assign(optimizer: keras.optimizers.Optimizer, arrays: dict[str, np.ndarray], path: Path) -> None:
+def _assign(optimizer: keras.optimizers.Optimizer, archive: Any, path: Path) -> None:
     variables = {variable.path: variable for variable in optimizer.variables}
-    if set(variables) != set(arrays):
-        different = sorted(set(variables) ^ set(arrays))
+    if set(variables) != set(archive.files):
+        different = sorted(set(variables) ^ set(archive.files))
         raise ModelError(f"Expected {len(variables)} arrays in {path}. Differing names: {different[:4]}.")
     for name, variable in variables.items():
-        if tuple(arrays[name].shape) != tuple(variable.shape):
+        shape, _ = declared(archive, name)  # before it is unpacked: it may be a bomb
+        if shape != tuple(variable.shape):
             raise ModelError(
-                f"Expected shape {tuple(variable.shape)} for {name} in {path}. "
-                f"Received: {arrays[name].shape}."
+                f"Expected shape {tuple(variable.shape)} for {name} in {path}. Received: {shape}."
             )
-        variable.assign(arrays[name])
+        variable.assign(archive[name])
+
+
+def _hide(path: Path) -> None:
+    """Takes a checkpoint's name away in one step: deleted in place, a kill would leave half of it."""
+    hidden = path.with_name(f".{path.name}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    os.replace(path, hidden)
 
 
 def _flush(path: Path) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
-from scipy.fft import dctn
 
 from ifrp_tf.errors import ConfigError
 
@@ -36,6 +35,8 @@ def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
         >>> int(perceptual_hash(np.arange(3072, dtype=np.uint8).reshape(32, 32, 3)).sum()) <= 127
         True
     """
+    from scipy.fft import dctn  # late: it takes longer to import than wrong usage may take to tell
+
     grey = Image.fromarray(pixels).convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     low = dctn(np.asarray(grey, np.float64), norm="ortho")[:_LOW, :_LOW].ravel()[1:]
     return low > np.median(low)

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from ifrp_tf import images, in_graph, model_card, model_folder, networks, weights
 from ifrp_tf.config import Config
-from ifrp_tf.errors import ConfigError, ModelError
+from ifrp_tf.errors import ModelError
 from ifrp_tf.files import missing_hint
 from ifrp_tf.folding import fold_batch_norms
 from ifrp_tf.types import Tensor
@@ -53,11 +53,13 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
         >>> run("runs/modern", "saved_models/ifrp/1")  # doctest: +SKIP
     """
     output = Path(os.path.normpath(output))
-    _check_output(output)
+    model_folder.check_new(output)
     source = _run_model(Path(run_dir))
     config = model_folder.read_config(source)
     srn = _build(config)
     weights.load(srn, source.path)
+    for path in output.parent.glob(f".{output.name}.????????.tmp"):  # left by a killed process
+        shutil.rmtree(path, ignore_errors=True)
     temporary = output.parent / f".{output.name}.{secrets.token_hex(4)}.tmp"
     try:
         temporary.mkdir(parents=True)
@@ -142,19 +144,6 @@ def signatures(srn: keras.Model) -> dict[str, Any]:
         return {"photo_bytes": photos}
 
     return {"serving_default": serving_default, "recover_bytes": recover_bytes}
-
-
-def _check_output(output: Path) -> None:
-    if not output.name.isdecimal() or not output.name.isascii():
-        raise ConfigError(
-            f"Expected --output to end in a version number. Received: {str(output)!r}.",
-            hint="For example saved_models/ifrp/1.",
-        )
-    if os.path.lexists(output):
-        raise ModelError(
-            f"Expected a new version folder. Received: {str(output)!r}, which exists.",
-            hint="Released versions are not changed: take the next number, or remove it yourself.",
-        )
 
 
 def _run_model(run_dir: Path) -> model_folder.ModelFolder:

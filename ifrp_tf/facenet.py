@@ -42,7 +42,6 @@ _KEY, _SIDE, _NUMBERS = "20180402-114759", 160, 512
 _CACHE = Path("~/.keras-facenet") / _KEY
 _ENDS = re.compile(r"(Conv2d|Block)((?!Branch).)*_Activation|MaxPool_3a_3x3|Mixed_\da|AvgPool")
 _TIMEOUT, _LARGEST = 30.0, 200_000_000
-_UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError)
 _DAMAGED = "The file is damaged, or of another network: fetch it again."
 
 
@@ -200,7 +199,7 @@ def read_arrays(path: str | Path, network: keras.Model) -> dict[str, np.ndarray]
             }
     except DataError:
         raise
-    except _UNREADABLE as error:
+    except Exception as error:  # h5py raises whatever it trips over in a damaged file
         raise DataError(f"Expected an HDF5 weights file. Received {path}: {error}", hint=_DAMAGED) from error
 
 

@@ -53,6 +53,17 @@ class Report:
         """0 all good, 1 some inputs failed, 130 interrupted."""
         return 130 if self.interrupted else int(self.failed > 0)
 
+    def summary(self, total: int) -> str:
+        """How it went, in words.
+
+        Args:
+            total: how many inputs there were.
+        """
+        words = f"{self.recovered} recovered, {self.skipped} skipped, {self.failed} failed"
+        if self.interrupted:
+            words += f", interrupted before {total - self.recovered - self.skipped - self.failed} more"
+        return words
+
 
 @dataclass(frozen=True)
 class Work:

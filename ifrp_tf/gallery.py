@@ -22,7 +22,8 @@ from ifrp_tf.intake import PROVENANCE
 TABLE, PAGE, SHEET = "report.csv", "gallery.html", "contact_sheet"
 
 _COLUMNS = ("input", "status", "reason", "face", "x", "y", "width", "height", "tilt", "score", "found_by",
-            "recovered", "pasted")  # fmt: skip
+            "recovered", "pasted", "uncertainty_value")  # fmt: skip
+_OF_A_FACE = ("tilt", "score", "found_by", "recovered", "uncertainty_value")
 _TILES, _ACROSS, _TILE = 120, 12, 128
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1b1f23;background:#fff}
@@ -52,7 +53,7 @@ def write_table(report: Path) -> Path:
             cells = {
                 **{name: picture[name] for name in ("input", "status", "reason")},
                 **dict(zip(("x", "y", "width", "height"), face.get("box", ()), strict=False)),
-                **{name: face.get(name) for name in ("tilt", "score", "found_by", "recovered")},
+                **{name: face.get(name) for name in _OF_A_FACE},
                 "face": k if face else None,
                 "pasted": picture.get("pasted"),
             }
@@ -113,6 +114,9 @@ def _figure(picture: dict[str, Any]) -> str:
         if name:
             words = html.escape(f"recovered face, found by {face.get('found_by', 'whole')}")
             shown.append(f'<img loading="lazy" src="{quote(name)}" alt="{words}">')
+        if name := face.get("uncertainty"):
+            words = f"uncertainty {face.get('uncertainty_value')}"
+            shown.append(f'<img loading="lazy" src="{quote(name)}" alt="{words}" title="{words}">')
     if pasted := picture.get("pasted"):
         shown.append(f'<a href="{quote(pasted)}">the picture with its faces</a>')
     small = sum("reason" in face for face in picture["faces"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,7 +56,8 @@ class Task:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What is made of every face."""
-        return KINDS if self.side_by_side else KINDS[:1]
+        wanted = {"side_by_side": self.side_by_side, "uncertainty": self.options.uncertainty}
+        return tuple(kind for kind in KINDS if wanted.get(kind, True))
 
     def outputs(self, job: Job, faces: Sequence[dict[str, Any]] = ()) -> tuple[str, ...]:
         """The files to make, relative to the output folder.
@@ -112,17 +113,24 @@ class Intake:
         if self.made is None:
             return entry
         made = set(self.made.outputs) if self.status != "failed" else set()
+        numbers = iter(self.made.uncertainty)
         for k, face in enumerate(self.made.faces, 1):
             listed = {kind: f"{self.job.stem}_face{k}_{kind}.png" for kind in KINDS}
             files = {kind: name for kind, name in listed.items() if name in made}
-            entry["faces"].append({**face, "recovered": None, **files})
+            entry["faces"].append({**face, "recovered": None, **files, **_number(files, numbers)})
         if not self.made.faces and made:
             listed = {kind: f"{self.job.stem}_{kind}.png" for kind in KINDS}
             files = {kind: name for kind, name in listed.items() if name in made}
-            entry["faces"] = [{"box": list(self.made.box), **files}]
+            entry["faces"] = [{"box": list(self.made.box), **files, **_number(files, numbers)}]
         if (pasted := f"{self.job.stem}_{PASTED}.png") in made:
             entry["pasted"] = pasted
         return entry
+
+
+def _number(files: dict[str, str], numbers: Iterator[float]) -> dict[str, float]:
+    """The uncertainty of the next face that has a picture of it."""
+    value = next(numbers, None) if "uncertainty" in files else None
+    return {} if value is None else {"uncertainty_value": value}
 
 
 def prepare(job: Job, task: Task, before: Made | None) -> Intake:
@@ -172,7 +180,8 @@ def _prepare(job: Job, task: Task, before: Made | None) -> Intake:
         known = ()
     if strange := _strange(task.outputs(job), known, task):
         return Intake(job, "failed", "output_exists", strange)
-    made = Made(sha256, size, mtime_ns, task.model, known, (0, 0, 0, 0), (), (), settings)
+    numbers = before.uncertainty if before is not None and known else ()
+    made = Made(sha256, size, mtime_ns, task.model, known, (0, 0, 0, 0), (), (), settings, numbers)
     return _laid_out(job, task, data, made)
 
 

@@ -36,6 +36,7 @@ class Made:
         notes: what the decoder did or noticed.
         faces: entries of the faces that were looked for and found; empty where the input is one as a whole.
         settings: `options.Options.settings` under which it was made.
+        uncertainty: one number for each recovered face, 0 to 1, where that was asked for.
     """
 
     sha256: str
@@ -47,6 +48,7 @@ class Made:
     notes: tuple[str, ...]
     faces: tuple[dict[str, Any], ...] = ()
     settings: str = ""
+    uncertainty: tuple[float, ...] = ()
 
 
 class Manifest:

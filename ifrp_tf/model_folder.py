@@ -90,6 +90,32 @@ def locate(model: str | Path) -> ModelFolder:
     return ModelFolder("version", version, f"{path.resolve().name}/{version.name}")
 
 
+def check_new(folder: str | Path) -> None:
+    """Refuses a place where no version can be made.
+
+    Args:
+        folder: the version folder to make.
+
+    Raises:
+        ConfigError: its name is not a number.
+        ModelError: it exists.
+
+    Example:
+        >>> check_new("models/ifrp/70001")
+    """
+    folder = Path(os.path.normpath(folder))
+    if not folder.name.isdecimal() or not folder.name.isascii():
+        raise ConfigError(
+            f"Expected --output to end in a version number. Received: {str(folder)!r}.",
+            hint="For example saved_models/ifrp/1.",
+        )
+    if os.path.lexists(folder):
+        raise ModelError(
+            f"Expected a new version folder. Received: {str(folder)!r}, which exists.",
+            hint="Released versions are not changed: take the next number, or remove it yourself.",
+        )
+
+
 def read_config(folder: ModelFolder) -> Config:
     """The configuration that a model was trained with.
 
@@ -102,7 +128,7 @@ def read_config(folder: ModelFolder) -> Config:
     path = folder.config_path
     try:
         return Config.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         detail = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
         raise ModelError(
             f"Expected the model's configuration in {str(path)!r}. Received: {detail}"

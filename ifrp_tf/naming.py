@@ -11,7 +11,7 @@ from pathlib import Path
 from ifrp_tf.formats import SUFFIXES
 from ifrp_tf.ledger import REPORT
 
-KINDS = ("recovered", "side_by_side")
+KINDS = ("recovered", "side_by_side", "uncertainty")
 """What the name of a face's output ends in."""
 
 PASTED = "pasted"

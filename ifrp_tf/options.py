@@ -23,6 +23,8 @@ class Options:
         strength: of that blend, 0 to 1.
         flip_average: whether the network also sees the mirrored portrait, and the two answers are averaged.
         fallback: whether a picture in which no face is found is taken for one face as a whole.
+        uncertainty: whether a picture and a number of how far the answers to slightly changed portraits
+            spread are made of every face, too (`uncertainty.estimate`).
 
     Raises:
         ConfigError: an option is out of range, or two contradict each other.
@@ -38,6 +40,7 @@ class Options:
     strength: float = 1.0
     flip_average: bool = False
     fallback: bool = True
+    uncertainty: bool = False
 
     def __post_init__(self) -> None:
         if self.faces not in FACES:
@@ -57,7 +60,10 @@ class Options:
             )
 
     def settings(self) -> str:
-        """What makes other outputs of the same picture and model; empty for the defaults."""
+        """What makes other outputs of the same picture and model; empty for the defaults.
+
+        The uncertainty is not among it: it adds an output and changes none.
+        """
         words = ["auto"] if self.faces == "auto" else []
         words += ["box " + ",".join(f"{value:g}" for value in box) for box in self.boxes]
         if self.paste:

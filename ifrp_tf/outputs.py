@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ifrp_tf.formats import MAX_FILE_BYTES
 from ifrp_tf.intake import PROVENANCE, Intake, Task
 from ifrp_tf.ledger import Manifest
 from ifrp_tf.paste import in_place, paste
+from ifrp_tf.uncertainty import Uncertainty, estimate
 
 BATCH = 16
 """Portraits that the network sees at a time."""
@@ -33,18 +35,24 @@ def write_all(intakes: Sequence[Intake], recover: Recover, manifest: Manifest, t
     """
     waiting = [intake for intake in intakes if intake.portraits is not None]
     portraits = [one for intake in waiting if intake.portraits is not None for one in intake.portraits]
-    answers = answer(recover, portraits)
+    answers: Sequence[np.ndarray | Uncertainty | ModelError]
+    if task.options.uncertainty:
+        answers = [_estimated(recover, portrait) for portrait in portraits]
+    else:
+        answers = answer(recover, portraits)
     start = 0
     for intake in waiting:
         own = answers[start : start + len(intake.places)]
         start += len(own)
         try:
-            faces = []
+            faces, spreads = [], []
             for one in own:
                 if isinstance(one, ModelError):
                     raise one
-                faces.append(one)
-            _write(intake, faces, manifest, task, name)
+                if isinstance(one, Uncertainty):
+                    spreads.append(one)
+                faces.append(one.recovered if isinstance(one, Uncertainty) else one)
+            _write(intake, faces, spreads, manifest, task, name)
         except (ModelError, DataError, ImageError, OSError, MemoryError) as error:
             intake.status, intake.message = "failed", str(error)
             intake.reason = "not_recovered" if isinstance(error, ModelError) else "not_written"
@@ -86,23 +94,52 @@ def flip_averaged(recover: Recover) -> Recover:
     return averaged
 
 
-def _write(intake: Intake, faces: list[np.ndarray], manifest: Manifest, task: Task, name: str) -> None:
+def _estimated(recover: Recover, portrait: np.ndarray) -> Uncertainty | ModelError:
+    """Its batch is as long as those of `answer`, so the recovered face is the same to the bit."""
+    try:
+        return estimate(recover, portrait)
+    except ModelError as error:
+        return error
+
+
+def provenance(name: str, fingerprint: str) -> dict[str, str]:
+    """The text chunk of a PNG with a recovered face: that it is generated, and by which model.
+
+    Args:
+        name: of the model.
+        fingerprint: of the model, 64 hexadecimal digits.
+    """
+    return {PROVENANCE: f"generated face, not evidence; model {name}; sha256 {fingerprint}"}
+
+
+def _write(
+    intake: Intake,
+    faces: list[np.ndarray],
+    spreads: list[Uncertainty],
+    manifest: Manifest,
+    task: Task,
+    name: str,
+) -> None:
     if intake.made is None or intake.portraits is None:
         return
-    text = {PROVENANCE: f"generated face, not evidence; model {name}; sha256 {task.model}"}
+    if spreads:
+        intake.made = replace(intake.made, uncertainty=tuple(round(one.value, 4) for one in spreads))
+    text = provenance(name, task.model)
     pasted = _pasted(intake, faces, task)
     outputs = [task.output / output for output in task.outputs(intake.job, intake.made.faces)]
     for path in outputs:  # an old output must never be taken for the one that the manifest names
         path.unlink(missing_ok=True)
     manifest.add(intake.job.key, intake.made)
     remaining = iter(outputs)
-    for portrait, face, place in zip(intake.portraits, faces, intake.places, strict=True):
+    for k, (portrait, face, place) in enumerate(zip(intake.portraits, faces, intake.places, strict=True)):
         images.write_png(next(remaining), face, text=text)
         if task.side_by_side:
             tiles = [portrait, face]
             if pasted is not None and place is not None:
                 tiles.append(in_place(pasted, place, len(face)))
             images.write_png(next(remaining), framing.grid([np.stack(tiles)]), text=text)
+        if spreads:
+            images.write_png(next(remaining), spreads[k].picture, text=text)
     if pasted is not None:
         images.write_png(next(remaining), pasted, text=text)
 

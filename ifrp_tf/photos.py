@@ -158,7 +158,7 @@ def _read_cache(stem: Path) -> PhotoSet | None:
 
 def _write_cache(stem: Path, photos: PhotoSet) -> None:
     stem.parent.mkdir(parents=True, exist_ok=True)
-    temporary = stem.with_suffix(f".{os.getpid()}.npy")
+    temporary = stem.with_name(f".{stem.name}.{os.getpid()}.npy")
     np.save(temporary, photos.pixels)
     os.replace(temporary, stem.with_suffix(".npy"))
     lists = {"names": photos.names, "dropped": photos.dropped}

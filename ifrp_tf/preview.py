@@ -113,8 +113,8 @@ def run(
         raise ConfigError(f"expected 1 to {MAX_PHOTOS} photos, received {photos}.")
     if seed < 0:
         raise ConfigError(f"expected a seed of at least 0, received {seed}.")
+    files = images.list_pictures(source)  # before the names, for which Keras is imported
     names = choose(styles)
-    files = images.list_pictures(source)
     faces: list[np.ndarray] = []
     failures = 0
     for place in np.random.default_rng((seed, 0)).permutation(len(files)):

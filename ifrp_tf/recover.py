@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ifrp_tf import folder, gallery, images, loaded, outputs
-from ifrp_tf.colours import to_rgb
 from ifrp_tf.errors import ConfigError, ImageError
 from ifrp_tf.face_detector import Detector, Mtcnn
 from ifrp_tf.folder import Progress, Report
-from ifrp_tf.formats import check_size, describe_array
+from ifrp_tf.formats import describe_array
 from ifrp_tf.intake import Task
 from ifrp_tf.loaded import Network
 from ifrp_tf.options import Options
 from ifrp_tf.paste import paste
 from ifrp_tf.progress import Console
-from ifrp_tf.scene import Recovered, look
+from ifrp_tf.scene import Recovered, look, pixels_of
+from ifrp_tf.uncertainty import Uncertainty, estimate
 
 _WHOLE, _AUTO = Options(), Options(faces="auto")
 
@@ -78,7 +78,7 @@ class Recoverer:
         """
         if isinstance(source, np.ndarray) and source.ndim == 4:
             return self.recover_batch(source)
-        return self.recover_batch(images.letterbox(_pixels(source), self.side)[None])[0]
+        return self.recover_batch(images.letterbox(pixels_of(source), self.side)[None])[0]
 
     def recover_batch(self, portraits: np.ndarray) -> np.ndarray:
         """Recovers faces, 16 at a time, so that memory does not grow with the batch.
@@ -110,7 +110,7 @@ class Recoverer:
 
         Args:
             source: a path, the bytes of a file, a Pillow image or an array uint8 [H, W, 3].
-            options: how faces are found, and whether they are pasted back.
+            options: how faces are found, whether they are pasted back, and their uncertainty.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -121,15 +121,29 @@ class Recoverer:
             >>> len(recoverer.recover_faces("group.jpg").recovered)  # doctest: +SKIP
             4
         """
-        pixels = _pixels(source)
+        pixels = pixels_of(source)
         scene = look(pixels, options, self.detector if options.faces == "auto" else None, self.side)
-        recovered = self._function(options)(scene.portraits)
+        function = self._function(options)
+        recovered = function(scene.portraits)
+        spreads = tuple(estimate(function, one) for one in scene.portraits) if options.uncertainty else ()
         placed = [(place, face) for place, face in zip(scene.places, recovered, strict=True) if place]
         pasted = None
         if options.paste:
             places, faces = [place for place, _ in placed], [face for _, face in placed]
             pasted = paste(pixels, places, faces, strength=options.strength)
-        return Recovered(scene, recovered, pasted)
+        return Recovered(scene, recovered, pasted, spreads)
+
+    def uncertainty(self, source: str | Path | bytes | Image.Image | np.ndarray) -> Uncertainty:
+        """Recovers the face of one portrait and says where the answer depends on what should not matter.
+
+        Args:
+            source: as in `__call__`, one portrait.
+
+        Raises:
+            ImageError: the portrait cannot be used.
+            ModelError: the network's answer is not finite.
+        """
+        return estimate(self.recover_batch, images.letterbox(pixels_of(source), self.side))
 
     @property
     def detector(self) -> Detector:
@@ -228,23 +242,9 @@ def run(
 
 
 def _summarise(report: Report, work: folder.Work, name: str, sheets: bool, page: Path | None) -> None:
-    done = report.recovered + report.skipped + report.failed
-    words = f"{report.recovered} recovered, {report.skipped} skipped, {report.failed} failed"
-    if report.interrupted:
-        words += f", interrupted before {len(work.jobs) - done} more"
-    print(f"{words}; model {name}; {report.path}")  # noqa: T201
+    print(f"{report.summary(len(work.jobs))}; model {name}; {report.path}")  # noqa: T201
     if sheets and report.recovered + report.skipped:
         stem = work.jobs[0].stem if len(work.jobs) == 1 else "*"
         print(f"side by side: {work.output / f'{stem}_side_by_side.png'}")  # noqa: T201
     if page is not None:
         print(f"gallery: {page}")  # noqa: T201
-
-
-def _pixels(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarray:
-    if isinstance(source, Image.Image):
-        check_size(*source.size)
-        upright = ImageOps.exif_transpose(source)
-        return np.array(to_rgb(upright, images.WHITE, []))
-    if isinstance(source, np.ndarray):
-        return images.from_array(source)
-    return images.read(source).pixels

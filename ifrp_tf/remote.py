@@ -12,6 +12,7 @@ from ifrp_tf.client import Client
 from ifrp_tf.client_wire import ModelInfo, RemoteError
 from ifrp_tf.errors import ModelError
 from ifrp_tf.intake import Task
+from ifrp_tf.options import Options
 from ifrp_tf.progress import Console
 
 
@@ -25,6 +26,7 @@ def run(
     protocol: str = "grpc",
     side_by_side: bool = False,
     overwrite: bool = False,
+    uncertainty: bool = False,
     timeout: float = 60.0,
     retries: int = 8,
     tls: bool | str | Path = False,
@@ -43,6 +45,7 @@ def run(
         protocol: `grpc` or `rest`.
         side_by_side: also write the portrait beside the recovered face.
         overwrite: replace existing outputs.
+        uncertainty: also write how far the answers to 16 versions of each portrait spread: 16 times the load.
         timeout: seconds for 16 pictures with all retries.
         retries: how often they are sent again to a server that is full or not there.
         tls: as in `Client`.
@@ -60,17 +63,14 @@ def run(
         try:
             info = client.metadata()
             client.version = info.version
-            task = Task(work.output, info.side, fingerprint(address, info), side_by_side, overwrite)
+            options = Options(uncertainty=uncertainty)
+            task = Task(work.output, info.side, fingerprint(address, info), side_by_side, overwrite, options)
             name = f"{info.name}/{info.version} at {address}"
             with Console(len(work.jobs)) as console:
                 report = folder.process(lambda batch: recover(client, batch), work, task, name, console.show)
         except RemoteError as error:
             raise ModelError(str(error), hint="What is finished stays: run it again to go on.") from error
-    words = f"{report.recovered} recovered, {report.skipped} skipped, {report.failed} failed"
-    if report.interrupted:
-        left = len(work.jobs) - report.recovered - report.skipped - report.failed
-        words += f", interrupted before {left} more"
-    print(f"{words}; model {name}; {report.path}")  # noqa: T201
+    print(f"{report.summary(len(work.jobs))}; model {name}; {report.path}")  # noqa: T201
     return report.exit_code
 
 

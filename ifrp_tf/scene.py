@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageOps
 
-from ifrp_tf import faces, framing
+from ifrp_tf import faces, framing, images
 from ifrp_tf.alignment import Place, cut
+from ifrp_tf.colours import to_rgb
 from ifrp_tf.errors import ConfigError
 from ifrp_tf.face import SMALLEST_FACE, WHOLE, Face
 from ifrp_tf.face_detector import Detector
+from ifrp_tf.formats import check_size
 from ifrp_tf.options import Options
+from ifrp_tf.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +40,24 @@ class Scene:
     def places(self) -> tuple[Place | None, ...]:
         """The frames of the portraits; None for a picture taken as a whole."""
         return tuple(self.faces[index].place for index in self.chosen)
+
+
+def pixels_of(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarray:
+    """A picture in any form as upright pixels: uint8 [H, W, 3].
+
+    Args:
+        source: a path, the bytes of a file, a Pillow image or an array uint8 [H, W, 3].
+
+    Raises:
+        ImageError: the picture cannot be used.
+    """
+    if isinstance(source, Image.Image):
+        check_size(*source.size)
+        upright = ImageOps.exif_transpose(source)
+        return np.array(to_rgb(upright, images.WHITE, []))
+    if isinstance(source, np.ndarray):
+        return images.from_array(source)
+    return images.read(source).pixels
 
 
 def look(pixels: np.ndarray, options: Options, detector: Detector | None, side: int) -> Scene:
@@ -88,8 +111,10 @@ class Recovered:
         scene: the faces, and the portraits that were laid out for the network.
         recovered: uint8 [len(scene.chosen), side, side, 3].
         pasted: uint8 [H, W, 3]: the picture with the recovered faces, if that was asked for.
+        uncertainty: of each recovered face, if that was asked for.
     """
 
     scene: Scene
     recovered: np.ndarray
     pasted: np.ndarray | None
+    uncertainty: tuple[Uncertainty, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
+import sys
 import typing
 from typing import Any, Literal
 
@@ -44,7 +44,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):  # Python counts them among the integers
         return hint is bool
     if hint is float:
-        return isinstance(value, (int, float)) and math.isfinite(value)
+        return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max  # no NaN, no vast int
     return isinstance(value, hint)
 
 

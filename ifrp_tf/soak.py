@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from ifrp_tf import files, quiet, serving_load, serving_process
+from ifrp_tf import files, model_folder, quiet, serving_load, serving_process
 from ifrp_tf.config import Config, DataConfig, ModelConfig
 from ifrp_tf.errors import ConfigError
 
@@ -59,6 +59,7 @@ def run(
             write_toy(Path(folder) / "toy" / "1")
             result = _soak(Path(folder) / "toy", requests, clients, misbehaving, seed)
     else:
+        model_folder.locate(model)  # before TensorFlow is waited for
         result = _soak(Path(model), requests, clients, misbehaving, seed)
     print("\n".join(_lines(result)))  # noqa: T201
     if json_file:
@@ -76,7 +77,7 @@ def write_toy(folder: Path) -> None:
         import keras
         import tensorflow as tf
 
-        from ifrp_tf import export, model_folder, networks
+        from ifrp_tf import export, networks
         from ifrp_tf.folding import fold_batch_norms
     keras.utils.set_random_seed(1)
     srn = fold_batch_norms(networks.build_srn(TOY.model, side=TOY.data.side))
@@ -113,8 +114,6 @@ def _soak(folder: Path, requests: int, clients: int, misbehaving: float, seed: i
     with quiet.start_up():
         import numpy as np
         import tensorflow as tf
-
-        from ifrp_tf import model_folder
     found = model_folder.locate(folder)
     side = model_folder.read_config(found).data.side
     noise = np.random.default_rng(seed).integers(0, 256, (16, side, side, 3)).astype(np.uint8)

@@ -24,7 +24,6 @@ from ifrp_tf.style_trainer import STYLE_SIDE, StyleTrainer, StyleTraining
 from ifrp_tf.styles import bank
 
 TRAINED, OWN = "trained.npz", "own.npz"
-_SAVE_SECONDS = 120.0
 
 
 def run(
@@ -36,6 +35,7 @@ def run(
     *,
     weights: str = "data/weights",
     add: bool = False,
+    save_seconds: float = 120.0,
 ) -> bank.StyleBank:
     """Trains a new bank, or adds styles to one whose trunk stays as it is.
 
@@ -47,6 +47,7 @@ def run(
         settings: of the training.
         weights: folder with the VGG-19 archive.
         add: keep the trunk and train parameters of new styles only.
+        save_seconds: time between two checkpoints.
 
     Returns:
         The whole bank as it is now in `output`.
@@ -71,7 +72,8 @@ def run(
         trainer = StyleTrainer(pictures, settings, weights, start=start)
         everything = photos.load(data, DataConfig(), cache=run_dir.parent / ".cache")
         training, _ = photos.split(everything, min(500, len(everything) // 2))
-        _write(train(trainer, training.pixels, run_dir / "checkpoint.npz"), output, add)
+        checkpoint = run_dir / "checkpoint.npz"
+        _write(train(trainer, training.pixels, checkpoint, save_seconds=save_seconds), output, add)
     bank.load.cache_clear()
     return bank.load(str(output))
 
@@ -108,15 +110,21 @@ def _shrink(pixels: np.ndarray) -> np.ndarray:
 
 
 def train(
-    trainer: StyleTrainer, pixels: np.ndarray, checkpoint: Path, *, log_seconds: float = 20.0
+    trainer: StyleTrainer,
+    pixels: np.ndarray,
+    checkpoint: Path,
+    *,
+    log_seconds: float = 20.0,
+    save_seconds: float = 120.0,
 ) -> bank.StyleBank:
     """Trains to the end of the settings' pictures, from the checkpoint if there is one.
 
     Args:
         trainer: new.
         pixels: uint8 [M, 128, 128, 3] photographs.
-        checkpoint: an `.npz`, written every two minutes and at the end, whole or not at all.
+        checkpoint: an `.npz`, written now and then and at the end, whole or not at all.
         log_seconds: time between two lines of progress.
+        save_seconds: time between two checkpoints.
 
     Raises:
         TrainingError: if the loss stops being finite.
@@ -139,7 +147,7 @@ def train(
         if now - logged > log_seconds or trainer.step == settings.steps:
             _log(recent, trainer, (trainer.step - first) / (now - began))
             logged, recent = now, []
-        if now - saved > _SAVE_SECONDS or trainer.step == settings.steps:
+        if now - saved > save_seconds or trainer.step == settings.steps:
             write_arrays(checkpoint, trainer.state())
             saved = now
     return trainer.result()
@@ -163,11 +171,21 @@ def _log(recent: Sequence[Mapping[str, float]], trainer: StyleTrainer, speed: fl
 def _write(result: bank.StyleBank, output: Path, add: bool) -> None:
     half = {name: values.astype(np.float16) for name, values in result.styles.items()}
     if not add:
+        trunk = {name: values.astype(np.float16) for name, values in result.trunk.items()}
+        if _other_trunk(output, trunk):  # styles of one bank must never be painted by the trunk of another
+            (output / bank.TRUNK).unlink()
         write_arrays(output / TRAINED, half)
-        write_arrays(output / bank.TRUNK, {k: v.astype(np.float16) for k, v in result.trunk.items()})
+        write_arrays(output / bank.TRUNK, trunk)
         return
     reserved = {name for name in half if bank.PREFIX + name in bank.RESERVED}
     for file, names in ((bank.RESERVED_FILE, reserved), (OWN, set(half) - reserved)):
         if names:
             before = read_arrays(output / file) if (output / file).exists() else {}
             write_arrays(output / file, {**before, **{name: half[name] for name in sorted(names)}})
+
+
+def _other_trunk(output: Path, trunk: Mapping[str, np.ndarray]) -> bool:
+    if not (output / bank.TRUNK).exists():
+        return False
+    there = read_arrays(output / bank.TRUNK)
+    return set(there) != set(trunk) or any(not np.array_equal(there[name], trunk[name]) for name in trunk)

@@ -40,7 +40,7 @@ def load(model: keras.Model, path: str | Path) -> None:
             raise ValueError(left[0])
     except ModelError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # h5py and Keras raise whatever they trip over in a damaged file
         words = " ".join(str(error).split())[:400]
         raise ModelError(f"The weights {str(path)!r} cannot be loaded: {words}", hint=hint) from error
     for weight in model.weights:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ifrp_tf.archives import assign_arrays, load_arrays, model_variables
+from ifrp_tf.archives import assign_arrays, load_arrays, model_variables, read_arrays
 from ifrp_tf.errors import DataError
 
 
@@ -102,3 +102,15 @@ def test_a_missing_archive_says_where_it_is_looked_for(network, tmp_path):
     ) as caught:
         load_arrays(tmp_path / "absent" / "w.npz", network)
     assert "argument `weights`, default data/weights" in caught.value.hint
+
+
+@pytest.mark.parametrize("read", ["load_arrays", "read_arrays"])
+def test_a_member_that_says_it_is_encrypted_is_refused(network, arrays, tmp_path, read):
+    """zipfile raises a RuntimeError for it."""
+    np.savez(tmp_path / "w.npz", **arrays)
+    data = bytearray((tmp_path / "w.npz").read_bytes())
+    for magic, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(magic) + flags] |= 1
+    (tmp_path / "w.npz").write_bytes(data)
+    with pytest.raises(DataError, match="NumPy .npz archive"):
+        load_arrays(tmp_path / "w.npz", network) if read == "load_arrays" else read_arrays(tmp_path / "w.npz")

@@ -69,6 +69,23 @@ def test_validation_writes_rows_samples_board_and_model(trainer, photos, tmp_pat
     assert validation.score(recovered, photos)["psnr"] == pytest.approx(expected, abs=1e-3)
 
 
+def test_steps_come_to_again_after_a_kill_are_written_once(trainer, photos, tmp_path):
+    row = {"step": 4, "validation": {"model": {"psnr": 1.0}}}
+    text = "".join(json.dumps({**row, "step": step}) + "\n" for step in (2, 4, 8))
+    (tmp_path / "metrics.jsonl").write_text(text + '{"st')  # killed before its first checkpoint, in a row
+    pairs = validation.FixedPairs(255 - photos, photos, photos[0])
+    watch = callbacks.Validation(tmp_path, trainer.config, pairs)
+    watch.set_model(trainer)
+    trainer.step.assign(4)
+    watch.on_epoch_end(0)
+    assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [
+        2,
+        4,
+    ]
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {"srn.weights.h5", "mean_face.png", "config.json"}
+
+
 def test_patience_stops_the_run(trainer, photos, tmp_path):
     config = trainer.config.override(["train.patience=2"])
     rows = [{"step": k, "validation": {"model": {"psnr": p}}} for k, p in enumerate([99.0, 98.0])]

@@ -44,6 +44,30 @@ def test_two_are_kept_and_leftovers_of_a_kill_go(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step_00000002", "step_00000003"]
 
 
+@pytest.mark.parametrize("step", [2, 3])  # the newest written again; a third, so that the oldest goes
+def test_a_kill_while_a_checkpoint_is_deleted_leaves_no_half_of_it(tmp_path, monkeypatch, step):
+    training = small_training(0)
+    for earlier in (1, 2):
+        checkpoint.save(tmp_path, training, earlier)
+    delete = checkpoint.shutil.rmtree
+
+    def killed(path, **options):
+        if (path / "state.json").exists():
+            (path / "state.json").unlink()
+            raise KeyboardInterrupt
+        delete(path, **options)
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(tmp_path, training, step)
+    assert checkpoint.list_checkpoints(tmp_path)[-1].name == f"step_{step:08d}"
+    for path in checkpoint.list_checkpoints(tmp_path):
+        checkpoint.restore(path, training)
+    monkeypatch.undo()
+    checkpoint.save(tmp_path, training, 4)
+    assert [path.name[:5] for path in tmp_path.iterdir()] == ["step_", "step_"]
+
+
 def test_nothing_there_is_none(tmp_path):
     assert checkpoint.restore_latest(tmp_path / "none", small_training(0)) is None
 
@@ -84,3 +108,24 @@ def test_other_networks_and_non_finite_weights_are_refused(tmp_path):
     path = checkpoint.save(tmp_path / "b", training, 1)
     with pytest.raises(ModelError, match="finite"):
         checkpoint.restore(path, training)
+
+
+def test_an_optimizer_is_not_unpacked_before_its_shapes_are_known(tmp_path, monkeypatch):
+    """An archive may be a bomb: its arrays are vast, and it is small."""
+    training = small_training(0)
+    path = checkpoint.save(tmp_path, training, 1)
+    with np.load(path / "srn_optimizer.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    last = list(arrays)[-1]
+    np.savez_compressed(path / "srn_optimizer.npz", **{**arrays, last: np.zeros((1000, 1000), np.float32)})
+    unpacked, read = [], np.lib.npyio.NpzFile.__getitem__
+
+    def watched(archive, name):
+        unpacked.append(name)
+        return read(archive, name)
+
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", watched)
+    with pytest.raises(ModelError, match=r"Received: \(1000, 1000\)"):
+        checkpoint.restore(path, small_training(1))
+    assert len(unpacked) == len(arrays) - 1
+    assert last not in unpacked

@@ -47,6 +47,12 @@ def given(tmp_path):
     return tmp_path / "in"
 
 
+@pytest.mark.parametrize(("counts", "words"), [((3, 2, 1), ""), ((1, 0, 0), ", interrupted before 5 more")])
+def test_a_report_in_words(tmp_path, counts, words):
+    report = folder.Report(tmp_path, *counts, interrupted=bool(words))
+    assert report.summary(6) == "{} recovered, {} skipped, {} failed".format(*counts) + words
+
+
 def test_every_picture_gets_its_own_answer_in_order(tmp_path):
     fill(tmp_path / "in", 37)
     seen = []

@@ -22,9 +22,10 @@ def report(tmp_path):
     for k, name in enumerate(names):
         images.write_png(tmp_path / name, np.full((128, 128, 3), 90 * k, np.uint8))
     small = face(None, reason="too_small")
+    sure = {"uncertainty": "x_face3_uncertainty.png", "uncertainty_value": 7.25}
     pictures = [
         {"input": "in/x <1>.tif", "status": "recovered", "reason": "", "message": "", "pasted": "p.png",
-         "faces": [face(names[0]), small, face(names[1], side_by_side="x_face3_side_by_side.png")]},
+         "faces": [face(names[0]), small, face(names[1], side_by_side="x_face3_side_by_side.png", **sure)]},
         {"input": "=cmd()", "status": "failed", "reason": "no_face", "message": "no <face> was found.",
          "faces": []},
         {"input": "gone.png", "status": "skipped", "reason": "up_to_date", "message": "",
@@ -46,6 +47,7 @@ def test_the_table_has_a_line_a_face(report):
         ("gone.png", "1", "up_to_date"),
     ]
     assert [rows[0][name] for name in ("x", "y", "width", "height", "tilt")] == ["1", "2", "30", "40", "-3.0"]
+    assert [row["uncertainty_value"] for row in rows] == ["", "", "7.25", "", ""]
 
 
 def test_the_page_shows_every_picture_and_links_to_nothing_outside(report):
@@ -55,6 +57,7 @@ def test_the_page_shows_every_picture_and_links_to_nothing_outside(report):
     assert "no &lt;face&gt; was found" in page
     assert 'src="sub%20%26%20%3Cb%3E/x_face1_recovered.png"' in page
     assert "x_face3_side_by_side.png" in page
+    assert 'src="x_face3_uncertainty.png" alt="uncertainty 7.25"' in page
     assert "1 face too small" in page
     assert "not evidence" in page
     assert "http" not in page

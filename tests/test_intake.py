@@ -1,5 +1,6 @@
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,28 @@ def test_a_missing_output_is_made_again(case):
 
 def test_another_kind_of_output_is_added(case):
     assert case.status(side_by_side=True) == ("recovered", "")
+
+
+def test_uncertainty_is_added_to_what_was_made_before(case):
+    assert case.status(options=Options(uncertainty=True)) == ("recovered", "")
+
+
+def test_the_numbers_of_uncertainty_stand_with_the_faces_that_have_a_picture_of_it(case):
+    with_it = replace(case.made, outputs=("x_recovered.png", "x_uncertainty.png"), uncertainty=(7.25,))
+    intake = prepare(job_of(case.path, case.output), Task(case.output, 32, "m"), with_it)
+    assert intake.status == "skipped"
+    (face,) = intake.entry()["faces"]
+    assert (face["uncertainty"], face["uncertainty_value"]) == ("x_uncertainty.png", 7.25)
+    faces = ({"found_by": "box"}, {"found_by": "box", "reason": "too_small"}, {"found_by": "box"})
+    files = tuple(f"x_face{k}_{kind}.png" for k in (1, 3) for kind in ("recovered", "uncertainty"))
+    intake.made = replace(with_it, faces=faces, outputs=files, uncertainty=(3.5, 9.0))
+    assert [one.get("uncertainty_value") for one in intake.entry()["faces"]] == [3.5, None, 9.0]
+    # A run that makes the face again keeps what is known of the same file, model and options.
+    (case.output / "x_recovered.png").unlink()
+    again = prepare(job_of(case.path, case.output), Task(case.output, 32, "m"), with_it)
+    assert (again.status, again.made.uncertainty) == ("recovered", (7.25,))
+    other = prepare(job_of(case.path, case.output), Task(case.output, 32, "other"), with_it)
+    assert (other.status, other.made.uncertainty) == ("recovered", ())
 
 
 def test_an_output_of_another_input_or_model_is_not_replaced_unasked(case):

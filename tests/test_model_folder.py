@@ -62,7 +62,18 @@ def test_what_is_no_model_is_refused_with_what_is_there(tmp_path):
         locate(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"model": {"depth": 3}}', '{"model": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"model": {"depth": 3}}',
+        '{"model": 3}',
+        "[" * 100_000,
+        f'{{"train": {{"ema": 1{"0" * 400}}}}}',
+    ],
+    ids=["nothing", "a list", "unknown", "a number", "nested too deeply", "a vast number"],
+)
 def test_a_configuration_of_something_else_is_refused(tmp_path, text):
     folder = version(tmp_path / "1")
     (folder / "config.json").write_text(text)

@@ -65,6 +65,11 @@ def test_a_pasted_picture_takes_no_name_of_an_input(tmp_path):
     assert stems(tmp_path, tmp_path) == {"x.png": "x_2", "x_pasted.png": "x_pasted"}
 
 
+def test_a_picture_of_uncertainty_takes_no_name_of_an_input(tmp_path):
+    touch(tmp_path, "x.png", "x_uncertainty.png")
+    assert stems(tmp_path, tmp_path) == {"x.png": "x_2", "x_uncertainty.png": "x_uncertainty"}
+
+
 def test_files_of_an_input():
     assert names("a/x", ["recovered", "side_by_side"]) == ("a/x_recovered.png", "a/x_side_by_side.png")
     assert names("x", ["recovered"], 2) == ("x_face1_recovered.png", "x_face2_recovered.png")

@@ -33,6 +33,7 @@ def test_settings_tell_options_apart_that_make_other_outputs():
     ]
     assert len({options.settings() for options in every}) == len(every)
     assert every[0].settings() == ""  # manifests from before there were options
+    assert Options(uncertainty=True).settings() == ""  # it adds an output and changes none
 
 
 def test_boxes_are_four_numbers():

@@ -86,6 +86,54 @@ def test_every_face_is_written_and_pasted_and_a_second_run_skips(given, tmp_path
     assert entries[0]["pasted"] == "pair_pasted.png"
 
 
+def test_uncertainty_is_written_of_every_face_and_changes_no_other_output(given, tmp_path, detector):
+    source, plain, output = given / "pair.png", tmp_path / "plain", tmp_path / "out"
+    boxes = ((90.0, 50.0, 130.0, 150.0), (300.0, 50.0, 130.0, 150.0), (5.0, 5.0, 9.0, 9.0))
+    options = {"boxes": boxes, "paste": True, "side_by_side": True}
+    recover(source, plain, detector, **options)
+    report, (pair,) = recover(source, output, detector, uncertainty=True, **options)
+    assert (report.recovered, report.failed) == (1, 0)
+    for path in plain.glob("*.png"):
+        assert (output / path.name).read_bytes() == path.read_bytes()
+    assert sorted(set(visible(output)) - set(visible(plain))) == [
+        "pair_face1_uncertainty.png", "pair_face2_uncertainty.png",
+    ]  # fmt: skip
+    numbers = [one.get("uncertainty_value") for one in pair["faces"]]
+    assert numbers[2] is None  # too small
+    assert all(0.05 < number < 1 for number in numbers[:2])  # a network that does not align the face
+    assert pair["faces"][1]["uncertainty"] == "pair_face2_uncertainty.png"
+    with Image.open(output / "pair_face1_uncertainty.png") as image:
+        assert image.size == (SIDE, SIDE)
+        assert image.info["ifrp_tf"].startswith("generated face, not evidence")
+    again, (entry,) = recover(source, output, detector, uncertainty=True, **options)
+    assert (again.recovered, again.skipped) == (0, 1)
+    assert entry["faces"] == pair["faces"]
+
+
+def test_uncertainty_is_added_to_a_finished_folder_and_a_face_without_an_answer_fails_alone(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, level in (("dark", 0), ("light", 200)):
+        data = pictures.save(np.full((40, 40, 3), level, np.uint8), "PNG")
+        (tmp_path / "in" / f"{name}.png").write_bytes(data)
+
+    def network(portraits):
+        if (portraits == 200).all(axis=(1, 2, 3)).any() and len(np.unique(portraits, axis=0)) > 2:
+            raise ModelError("not finite")
+        return 255 - portraits
+
+    def run(**options):
+        with folder.opened(tmp_path / "in", tmp_path / "out") as work:
+            return folder.process(network, work, Task(tmp_path / "out", SIDE, "m", **options), "ifrp/1")
+
+    assert run().recovered == 2
+    report = run(options=Options(uncertainty=True))
+    assert (report.recovered, report.skipped, report.failed) == (1, 0, 1)
+    dark, light = json.loads((tmp_path / "out" / "report.json").read_text())["pictures"]
+    assert dark["faces"][0]["uncertainty"] == "dark_uncertainty.png"
+    assert (light["status"], light["reason"]) == ("failed", "not_recovered")
+    assert run().skipped == 2
+
+
 def test_other_options_replace_only_when_asked(given, tmp_path, detector):
     source, output = given / "pair.png", tmp_path / "out"
     recover(source, output, detector)

@@ -66,6 +66,15 @@ def test_a_tree_is_mirrored_as_recover_does(protocol, address, given, tmp_path, 
     assert report["model"]["name"] == f"ifrp/1 at {address}"
 
 
+def test_uncertainty_is_asked_of_the_server_in_full_batches(protocol, address, model, given, tmp_path):
+    options = {"address": address, "protocol": protocol, "uncertainty": True}
+    assert remote.run(str(given / "0.png"), str(tmp_path / "out"), **options) == 0
+    (face,) = report_of(tmp_path / "out")["pictures"][0]["faces"]
+    assert (tmp_path / "out" / face["uncertainty"]).is_file()
+    assert 0 < face["uncertainty_value"] < 1
+    assert sum(model.sizes) == 16
+
+
 def test_what_is_done_stays_done_until_the_model_changes(protocol, address, model, given, tmp_path):
     def again(**options):
         code = remote.run(str(given), str(tmp_path / "out"), address=address, protocol=protocol, **options)

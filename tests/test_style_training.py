@@ -41,6 +41,31 @@ def test_reserved_styles_never_train_the_trunk(folders, tmp_path):
         style_training.run([str(tmp_path)], str(folders / "photos"), tmp_path / "b", tmp_path / "r", settings)
 
 
+def test_a_kill_between_the_files_of_a_bank_never_mixes_two(tmp_path, monkeypatch):
+    old, new = drawn_bank.random_bank(0), drawn_bank.random_bank(1)
+    style_training._write(old, tmp_path, add=False)
+    write = style_training.write_arrays
+
+    def killed(path, arrays):
+        if path.name == bank.TRUNK:
+            raise KeyboardInterrupt
+        write(path, arrays)
+
+    monkeypatch.setattr(style_training, "write_arrays", killed)
+    with pytest.raises(KeyboardInterrupt):
+        style_training._write(old, tmp_path, add=False)  # the same bank again: nothing is taken away
+    bank.load.cache_clear()
+    assert bank.load(str(tmp_path)).names == old.names
+    with pytest.raises(KeyboardInterrupt):
+        style_training._write(new, tmp_path, add=False)
+    bank.load.cache_clear()
+    with pytest.raises(DataError, match="Expected a style bank"):
+        bank.load(str(tmp_path))
+    monkeypatch.undo()
+    style_training._write(new, tmp_path, add=False)
+    np.testing.assert_allclose(bank.load(str(tmp_path)).trunk["conv1"], new.trunk["conv1"], atol=1e-2)
+
+
 def flags(folders, output, run_dir, styles, *more):
     return [
         "train_style_bank", f"--styles={styles}", f"--photos={folders / 'photos'}", f"--output={output}",

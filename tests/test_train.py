@@ -25,8 +25,8 @@ SMALL = [
     "--set=data.styles=pencil,oil", "--set=loss.adversarial_start=10",
 ]  # fmt: skip
 ROUNDING = 1e-3
-"""Equal runs are bit-equal where seen since sums of three tensors have a fixed order. Before, twelve steps made
-7e-5 of a difference in the last bit. A step lost or done twice moves some weight by over 1e-2."""
+"""Equal runs are bit-equal where seen since sums of three tensors have a fixed order; before, twelve steps
+made 7e-5 of a difference in the last bit. A step lost or done twice moves some weight by over 1e-2."""
 
 
 def start(run_dir, *flags):

@@ -77,6 +77,16 @@ def test_missing_damaged_and_foreign_files_are_refused(whole, tmp_path):
         weights.load(model(), cut)
 
 
+def test_whatever_h5py_raises_is_a_model_error(tmp_path):
+    """A broken table of symbols makes it raise a RuntimeError."""
+    path = saved(tmp_path / "broken.weights.h5", model())
+    path.write_bytes(path.read_bytes().replace(b"SNOD", b"NODS"))
+    with pytest.raises(RuntimeError), h5py.File(path) as file:
+        file.visititems(lambda *_: None)
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        weights.load(model(), path)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_refused(tmp_path, bad):
     network = model()

@@ -21,9 +21,9 @@ import sys
 from typing import Any
 
 from absl import flags
-from launch import launch
+from launch import MODEL, launch
 
-_MODEL = flags.DEFINE_string("model", "saved_models/ifrp", "recover, serve: version, or folder of versions.")
+_MODEL = flags.DEFINE_string("model", MODEL, "recover, serve: version, or folder of versions.")
 _BATCHES = flags.DEFINE_list("batches", ["1", "16"], "recover: batch sizes.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "recover, serve: turns of each.", lower_bound=1)
 _PRESET = flags.DEFINE_string("preset", "modern", "train, styles: paper, wacv, fdnn, modern, tiny or toy.")

@@ -20,8 +20,9 @@ _JSON = flags.DEFINE_string("json", "", "Also write the numbers here.")
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import quiet
+    from ifrp_tf import inputs, quiet
 
+    inputs.require(*_STYLES.value, _BANK.value, _FACES.value)
     with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
         from ifrp_tf import bank_quality
     print(

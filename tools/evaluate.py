@@ -12,11 +12,9 @@ was measured stands in <stem>.rows.jsonl beside the JSON. Exit code: 0 all portr
 from __future__ import annotations
 
 from absl import flags
-from launch import launch
+from launch import MODEL, launch
 
-_MODEL = flags.DEFINE_string(
-    "model", "saved_models/ifrp", "A version, a folder of versions, or a run's folder."
-)
+_MODEL = flags.DEFINE_string("model", MODEL, "A version, a folder of versions, or a run's folder.")
 _JSON = flags.DEFINE_string("json", None, "File for the result.", required=True)
 _REPORT = flags.DEFINE_string("report", "", "Folder for report.html, evaluation.md, rows.csv and sheets.")
 _PORTRAITS = flags.DEFINE_string("portraits", "", "Folder of <style>/<name>.<ext>.")
@@ -43,31 +41,33 @@ _TRUST = flags.DEFINE_boolean("trust", False, "Load a model whose checksums do n
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import quiet
+    from ifrp_tf import inputs, model_folder, quiet
+    from ifrp_tf.evaluate_request import Request
 
-    with quiet.start_up():
-        from ifrp_tf import evaluate
-
-    return evaluate.run(
-        evaluate.Request(
-            model=_MODEL.value,
-            json=_JSON.value,
-            report=_REPORT.value,
-            portraits=_PORTRAITS.value,
-            photos=_PHOTOS.value,
-            protocol=_PROTOCOL.value,
-            faces=_FACES.value,
-            sketches=_SKETCHES.value,
-            styles=_STYLES.value,
-            limit=_LIMIT.value,
-            seed=_SEED.value,
-            gallery=_GALLERY.value,
-            descriptor=_DESCRIPTOR.value,
-            weights=_WEIGHTS.value,
-            detect=_DETECT.value,
-            trust=_TRUST.value,
-        )
+    request = Request(
+        model=_MODEL.value,
+        json=_JSON.value,
+        report=_REPORT.value,
+        portraits=_PORTRAITS.value,
+        photos=_PHOTOS.value,
+        protocol=_PROTOCOL.value,
+        faces=_FACES.value,
+        sketches=_SKETCHES.value,
+        styles=_STYLES.value,
+        limit=_LIMIT.value,
+        seed=_SEED.value,
+        gallery=_GALLERY.value,
+        descriptor=_DESCRIPTOR.value,
+        weights=_WEIGHTS.value,
+        detect=_DETECT.value,
+        trust=_TRUST.value,
     )
+    model_folder.locate(request.model)
+    needed = {"procedural": request.faces, "sketches": request.sketches}.get(request.protocol, "")
+    inputs.require(request.portraits, request.photos, request.gallery, needed)
+    with quiet.start_up():  # late: wrong usage need not wait for TensorFlow
+        from ifrp_tf import evaluate
+    return evaluate.run(request)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ _EVALUATION = flags.DEFINE_string(
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import quiet
+    from ifrp_tf import model_folder, quiet
     from ifrp_tf.errors import ConfigError
 
     if not _RUN.value and not (_VERIFY.value or _ONNX.value):
@@ -40,7 +40,12 @@ def main() -> int:
             evaluation = Path(_EVALUATION.value).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"Expected a Markdown file as --evaluation. Received: {error}.") from error
-    with quiet.start_up():
+    if _RUN.value:
+        model_folder.check_new(_OUTPUT.value)
+    source = Path(_RUN.value or _OUTPUT.value)
+    if not source.exists():
+        model_folder.locate(source)  # says so
+    with quiet.start_up():  # late: wrong usage need not wait for TensorFlow
         from ifrp_tf import export, export_checks
 
     if _RUN.value:

@@ -18,6 +18,9 @@ from absl import flags
 
 from ifrp_tf.errors import ConfigError, IfrpError, ModelError
 
+MODEL = str(Path(__file__).resolve().parent.parent / "saved_models" / "ifrp")
+"""The model that is shipped, wherever a tool is started from."""
+
 
 def launch(main: Callable[[], int], description: str) -> None:
     """Runs `main` after parsing the command line, and exits with its code.
@@ -26,9 +29,13 @@ def launch(main: Callable[[], int], description: str) -> None:
         main: does the work; its flags are parsed when it is called.
         description: the tool's docstring, for `--help`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(main, description)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed from the start
+            sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
@@ -50,12 +57,22 @@ def _run(main: Callable[[], int], description: str) -> int:
         return 130
     except flags.Error as error:
         return _fail(f"{error} See --help.", 2)
-    except ConfigError as error:
-        return _fail(error, 2)
-    except ModelError as error:
-        return _fail(error, 3)
-    except IfrpError as error:
-        return _fail(error, 1)
+    except BrokenPipeError:
+        raise
+    except (IfrpError, OSError) as error:  # OSError: such as a full disk while training
+        code = 2 if isinstance(error, ConfigError) else 3 if isinstance(error, ModelError) else 1
+        return _fail(error, code)
+    except Exception as error:
+        if not _out_of_memory(error):
+            raise
+        first = (str(error).splitlines() or ["none is left."])[0]
+        hint = "Take fewer pictures at a time; for training a smaller --set=train.batch_size."
+        return _fail(f"Not enough memory: {first} {hint}", 1)
+
+
+def _out_of_memory(error: Exception) -> bool:  # by name: neither TensorFlow nor JAX is imported here
+    known = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+    return known or str(error).startswith("RESOURCE_EXHAUSTED")
 
 
 def _fail(words: object, code: int) -> int:

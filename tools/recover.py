@@ -13,13 +13,11 @@ report.csv. Exit code: 0 all good, 1 some inputs failed or none was found, 2 wro
 from __future__ import annotations
 
 from absl import flags
-from launch import launch
+from launch import MODEL, launch
 
 _INPUT = flags.DEFINE_string("input", None, "A picture, a folder, or a pattern in quotes.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the results; made if missing.", required=True)
-_MODEL = flags.DEFINE_string(
-    "model", "saved_models/ifrp", "A version, a folder of versions, or a run's folder."
-)
+_MODEL = flags.DEFINE_string("model", MODEL, "A version, a folder of versions, or a run's folder.")
 _FACES = flags.DEFINE_enum(
     "faces", "whole", ["whole", "auto"], "whole: every picture is one face. auto: faces are found in it."
 )
@@ -31,6 +29,9 @@ _FALLBACK = flags.DEFINE_boolean("fallback", True, "Take a picture without a fac
 _GALLERY = flags.DEFINE_boolean("gallery", False, "Also write gallery.html and contact sheets.")
 _SIDE_BY_SIDE = flags.DEFINE_boolean(
     "side_by_side", False, "Also write <stem>_side_by_side.png: portrait | recovered | in its picture."
+)
+_UNCERTAINTY = flags.DEFINE_boolean(
+    "uncertainty", False, "Also write <stem>_uncertainty.png and a number a face; 16 times the work."
 )
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace existing outputs.")
 _TRUST = flags.DEFINE_boolean("trust", False, "Load a model whose checksums do not match: it is a program.")
@@ -54,6 +55,7 @@ def main() -> int:
         strength=_STRENGTH.value,
         flip_average=_FLIP_AVERAGE.value,
         fallback=_FALLBACK.value,
+        uncertainty=_UNCERTAINTY.value,
     )
 
 

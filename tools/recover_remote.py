@@ -20,6 +20,9 @@ _PROTOCOL = flags.DEFINE_enum("protocol", "grpc", ["grpc", "rest"], "What the po
 _MODEL_NAME = flags.DEFINE_string("model_name", "ifrp", "The name under which the model is served.")
 _VERSION = flags.DEFINE_integer("model_version", None, "Of the model; without it the server's newest.")
 _SIDE_BY_SIDE = flags.DEFINE_boolean("side_by_side", False, "Also write <stem>_side_by_side.png.")
+_UNCERTAINTY = flags.DEFINE_boolean(
+    "uncertainty", False, "Also write <stem>_uncertainty.png and a number; 16 times the load."
+)
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace existing outputs.")
 _TIMEOUT = flags.DEFINE_float("timeout", 60.0, "Seconds for 16 pictures with all retries.")
 _RETRIES = flags.DEFINE_integer("retries", 8, "How often they are sent again to a full or absent server.")
@@ -40,6 +43,7 @@ def main() -> int:
         protocol=_PROTOCOL.value,
         side_by_side=_SIDE_BY_SIDE.value,
         overwrite=_OVERWRITE.value,
+        uncertainty=_UNCERTAINTY.value,
         timeout=_TIMEOUT.value,
         retries=_RETRIES.value,
         tls=_CERTIFICATES.value or _TLS.value,

@@ -17,11 +17,11 @@ import sys
 from typing import Any
 
 from absl import flags
-from launch import launch
+from launch import MODEL, launch
 
 _FLAGS = (
     flags.DEFINE_string("model_name", "ifrp", "Name that clients ask for."),
-    flags.DEFINE_string("model_base_path", "saved_models/ifrp", "Folder of numbered versions."),
+    flags.DEFINE_string("model_base_path", MODEL, "Folder of numbered versions."),
     flags.DEFINE_integer("port", 8500, "Port of gRPC; 0: none."),
     flags.DEFINE_integer("rest_api_port", 8501, "Port of HTTP; 0: none."),
     flags.DEFINE_string("host", "127.0.0.1", "Address to listen on. Others than this machine: 0.0.0.0."),

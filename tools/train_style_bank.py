@@ -23,13 +23,15 @@ _BATCH = flags.DEFINE_integer("batch_size", 8, "Pictures a step.", lower_bound=1
 _RATE = flags.DEFINE_float("learning_rate", 0.0, "0: 2e-3, 1e-2 with --add.", lower_bound=0.0)
 _WEIGHT = flags.DEFINE_float("style_weight", 2.0, "Of the Gram terms; content has 1.", lower_bound=0.0)
 _WEIGHTS = flags.DEFINE_string("weights", "data/weights", "Folder with the VGG-19 archive.")
+_SAVE = flags.DEFINE_float("save_seconds", 120.0, "Between two checkpoints.", lower_bound=0.0)
 _SEED = flags.DEFINE_integer("seed", 1, "Of everything random.", lower_bound=0)
 
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import quiet
+    from ifrp_tf import inputs, quiet
 
+    inputs.require(*_STYLES.value, _PHOTOS.value, _OUTPUT.value if _ADD.value else "")
     with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
         from ifrp_tf import style_training
     count = len(style_training.read_styles(_STYLES.value))
@@ -47,6 +49,7 @@ def main() -> int:
         ),
         weights=_WEIGHTS.value,
         add=_ADD.value,
+        save_seconds=_SAVE.value,
     )
     return 0
 

@@ -175,6 +175,9 @@ def load(folder: str = "") -> StyleBank:
     wrong = [name for name, values in styles.items() if values.shape != (PARAMETERS,)]
     if wrong:
         raise DataError(f"Expected {PARAMETERS} numbers a style in {str(root)!r}. Received others: {wrong}.")
+    wrong = [name for name, values in {**trunk, **styles}.items() if not np.isfinite(values).all()]
+    if wrong:
+        raise DataError(f"Expected finite numbers in {str(root)!r}. Received NaN or infinity in {wrong}.")
     return StyleBank(trunk, styles)
 
 
