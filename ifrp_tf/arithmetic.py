@@ -10,6 +10,7 @@ import keras
 from ifrp_tf.errors import ModelError
 from ifrp_tf.layers import BoundTransform, SpatialTransformer
 from ifrp_tf.localisation import ComposeTransforms
+from ifrp_tf.upsampling import ResizeConv2D
 
 # Nothing here, or a few operations an element, which run while the multiplications wait for memory.
 _WITHOUT = (
@@ -52,6 +53,8 @@ def by_layer(model: keras.Model) -> dict[str, int]:
 
 
 def _count(layer: Any) -> int:
+    if isinstance(layer, ResizeConv2D):  # computed with 4x4 taps
+        return math.prod(layer.input.shape[1:3]) * 16 * math.prod(layer.kernel.shape[2:])
     if isinstance(layer, keras.layers.Conv2DTranspose):
         return math.prod(layer.input.shape[1:3]) * math.prod(layer.kernel.shape)
     if isinstance(layer, keras.layers.Conv2D):

@@ -8,9 +8,11 @@ import keras
 import numpy as np
 
 from ifrp_tf.types import Tensor
+from ifrp_tf.upsampling import ResizeConv2D
 
 _CHANNEL_AXIS: dict[type, int] = {
     keras.layers.Conv2D: 3,
+    ResizeConv2D: 3,
     keras.layers.Conv2DTranspose: 2,
     keras.layers.Dense: 1,
 }

@@ -39,6 +39,7 @@ def whole_pictures() -> dict[str, bytes]:
     exif[0x0112], exif[0x010F] = 6, "Maker"
     exif.get_ifd(0x8825)[2] = (52.0, 31.0, 12.0)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile[:24] + bytes(12) + profile[36:]  # not when it was made: cases must be repeatable
     shared = {"exif": exif, "icc_profile": profile}
     return {
         **_jpegs(rgb, others, shared),
@@ -163,6 +164,7 @@ def _tiffs(
         ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"),
     )
     assert lab is not None
+    lab.info.clear()  # of a profile with the time at which it was made
     scene = _scene()
     integers, floats = scene[:, :, 0].astype("<u2") * 257, scene[:, :, 0].astype("<f4") / 255
     return made | two | {

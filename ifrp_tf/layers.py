@@ -1,4 +1,4 @@
-"""The building blocks of the networks: Spatial Transformer, residual block, up-sampling.
+"""The building blocks of the networks: Spatial Transformer, normalisation, residual block.
 
 Everything is plain `keras.ops`, so it has a gradient with respect to the transform (the ready-made
 affine and projective ops have none), runs under every backend and inside `tf.data`.
@@ -188,21 +188,3 @@ def residual_block(x: Tensor, name: str, normalization: Normalization = "batch")
     y = keras.layers.ReLU(name=f"{name}_relu2")(normalize(y, normalization, f"{name}_norm2"))
     y = keras.layers.Conv2D(channels, 1, name=f"{name}_conv2")(y)
     return keras.layers.Add(name=f"{name}_add")([x, y])
-
-
-def upsample(
-    x: Tensor, channels: int, kind: Literal["transposed", "resize"], name: str, **kwargs: Any
-) -> Tensor:
-    """Doubles height and width: 4x4 transposed convolution (paper), or nearest resize and 3x3 (no grid).
-
-    Input shape: `(N, H, W, C)`.
-    Output shape: `(N, 2 H, 2 W, channels)`.
-    """
-    if kind == "transposed":
-        return keras.layers.Conv2DTranspose(
-            channels, 4, strides=2, padding="same", name=f"{name}_deconv", **kwargs
-        )(x)
-    if kind == "resize":
-        x = keras.layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_up")(x)
-        return keras.layers.Conv2D(channels, 3, padding="same", name=f"{name}_conv", **kwargs)(x)
-    raise ConfigError(f"Expected upsampling 'transposed' or 'resize'. Received: {kind!r}.")

@@ -10,7 +10,7 @@ import keras
 
 from ifrp_tf.config import ModelConfig
 from ifrp_tf.errors import ConfigError
-from ifrp_tf.layers import LEAKY_SLOPE, Normalization, normalize, residual_block, upsample
+from ifrp_tf.layers import LEAKY_SLOPE, Normalization, normalize, residual_block
 from ifrp_tf.localisation import (
     ALIGNMENT_LAYER,
     LOCALISATION_TABLES,
@@ -18,6 +18,7 @@ from ifrp_tf.localisation import (
     input_transformer,
 )
 from ifrp_tf.types import Tensor
+from ifrp_tf.upsampling import upsample
 
 __all__ = ["ALIGNMENT_LAYER", "LOCALISATION_TABLES", "build_discriminator", "build_srn"]
 

@@ -12,6 +12,7 @@ from ifrp_tf import onnx_transforms
 from ifrp_tf.errors import ModelError
 from ifrp_tf.layers import BoundTransform, SpatialTransformer
 from ifrp_tf.localisation import ComposeTransforms
+from ifrp_tf.upsampling import ResizeConv2D
 
 if TYPE_CHECKING:
     from ifrp_tf.onnx_graph import Graph
@@ -178,9 +179,20 @@ def _pool(op: str) -> Callable[..., str]:
 
 def _upsample(graph: Graph, layer: Any, value: str) -> str:
     _require(layer, data_format="channels_last", interpolation="nearest")
-    scales = graph.constant([1.0, 1.0, *layer.size])
+    return _resize(graph, value, layer.size)
+
+
+def _resize(graph: Graph, value: str, factors: Sequence[int]) -> str:
+    scales = graph.constant([1.0, 1.0, *factors])
     modes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     return graph.node("Resize", [value, "", scales], mode="nearest", **modes)
+
+
+def _resize_conv(graph: Graph, layer: Any, value: str) -> str:
+    inputs = _with_bias(
+        graph, layer, _resize(graph, value, (2, 2)), _values(layer.kernel).transpose(3, 2, 0, 1)
+    )
+    return _activate(graph, layer, graph.node("Conv", inputs, kernel_shape=[3, 3], pads=[1, 1, 1, 1]))
 
 
 def _flatten(graph: Graph, layer: Any, value: str) -> str:
@@ -214,6 +226,7 @@ _WRITERS: dict[type, Callable[..., str]] = {
     keras.layers.MaxPooling2D: _pool("MaxPool"),
     keras.layers.AveragePooling2D: _pool("AveragePool"),
     keras.layers.UpSampling2D: _upsample,
+    ResizeConv2D: _resize_conv,
     keras.layers.Flatten: _flatten,
     keras.layers.Reshape: _reshape,
     keras.layers.Concatenate: _concatenate,

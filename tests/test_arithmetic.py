@@ -6,6 +6,7 @@ from ifrp_tf import arithmetic, networks
 from ifrp_tf.config import ModelConfig
 from ifrp_tf.errors import ModelError
 from ifrp_tf.layers import SpatialTransformer
+from ifrp_tf.upsampling import ResizeConv2D
 
 
 def model(layer, shape):
@@ -40,6 +41,10 @@ def test_taps_on_the_padding_count():
     assert (
         arithmetic.multiply_adds(model(keras.layers.Conv2D(5, 3, padding="same"), (8, 8, 4))) == 64 * 9 * 20
     )
+
+
+def test_doubling_and_a_convolution_take_sixteen_taps():
+    assert arithmetic.multiply_adds(model(ResizeConv2D(5), (8, 6, 4))) == 8 * 6 * 16 * 4 * 5
 
 
 def test_a_sampler_reads_four_pixels_for_one():

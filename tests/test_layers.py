@@ -15,7 +15,6 @@ from ifrp_tf.layers import (
     bilinear_sample,
     normalize,
     residual_block,
-    upsample,
 )
 
 IDENTITY = np.array([[0.0, 1.0, 0.0, 0.0]], "float32")
@@ -308,19 +307,6 @@ def test_residual_block_adds_to_its_input():
     assert order == ["norm1", "relu1", "conv1", "norm2", "relu2", "conv2", "add"]
     assert model.get_layer("block_conv1").kernel_size == (3, 3)
     assert model.get_layer("block_conv2").kernel_size == (1, 1)
-
-
-@pytest.mark.parametrize(("kind", "kernel"), [("transposed", (4, 4)), ("resize", (3, 3))])
-def test_upsampling_doubles_the_side(kind, kernel):
-    entrance = keras.Input((5, 6, 3))
-    model = keras.Model(entrance, upsample(entrance, 4, kind, "up"))
-    assert model.output_shape == (None, 10, 12, 4)
-    assert model.layers[-1].kernel_size == kernel
-
-
-def test_unknown_upsampling_is_refused():
-    with pytest.raises(ConfigError, match="'transposed' or 'resize'. Received: 'bicubic'"):
-        upsample(keras.Input((4, 4, 3)), 3, "bicubic", "up")
 
 
 def test_jax_agrees(two_backends):

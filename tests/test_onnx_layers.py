@@ -5,6 +5,7 @@ from helpers import as_list
 
 from ifrp_tf import onnx_graph, onnx_layers
 from ifrp_tf.errors import ModelError
+from ifrp_tf.upsampling import ResizeConv2D
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -94,6 +95,7 @@ def test_pools(kind, options):
         keras.layers.GroupNormalization(-1),
         keras.layers.GroupNormalization(4, scale=False, center=False),
         keras.layers.UpSampling2D((2, 3)),
+        ResizeConv2D(3, bias_initializer="normal"),
         keras.layers.Flatten(),
         keras.layers.Reshape((6, 20)),
         keras.layers.Reshape((2, 15, -1)),
