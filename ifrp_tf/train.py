@@ -53,7 +53,7 @@ def run(
         The last row of `metrics.jsonl`.
 
     Raises:
-        ConfigError: if the folder holds a run with another configuration.
+        ConfigError: if the folder holds a run with another configuration, or cannot be made.
         DataError: if the photographs or weights cannot be used.
         ModelError: if `resume` does not fit what is there, or no checkpoint can be read.
         TrainingError: if a loss stops being finite.
@@ -61,7 +61,13 @@ def run(
     run_dir = Path(run_dir)
     _check_folder(run_dir, config, resume)
     sets.of(config.data)
-    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"Expected a folder that can be made as --run_dir. Received: {str(run_dir)!r}: {error.strerror}.",
+            hint="Choose another --run_dir.",
+        ) from error
     with logs.logged_to(run_dir / "log.txt"):
         images.write_bytes_atomic(run_dir / "config.json", json.dumps(config.to_dict(), indent=2).encode())
         images.write_bytes_atomic(

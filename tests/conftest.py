@@ -9,6 +9,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -42,11 +43,35 @@ def bfloat16():
 
 @pytest.fixture(scope="session")
 def two_backends(tmp_path_factory) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The numbers of `backends.compute` under TensorFlow and, from a process of its own, under JAX."""
+    """The numbers of `backends.compute` under TensorFlow and, from a process of its own, under JAX.
+
+    Computed once a run: of several workers the first does it and the others wait for its file.
+    """
     pytest.importorskip("jax")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "two_backends"
+    done, failed = folder / "done.npz", folder / "failed"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + 900
+        while not done.exists():
+            assert not failed.exists()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    else:
+        try:
+            _compute_both(folder, done)
+        finally:
+            if not done.exists():
+                failed.touch()
+    with np.load(done) as tensorflow, np.load(folder / "numbers.npz") as jax:
+        return dict(tensorflow), dict(jax)
+
+
+def _compute_both(folder: Path, done: Path) -> None:
     import backends
 
-    folder = tmp_path_factory.mktemp("backends")
     backends.prepare(folder)
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     # Most of the time goes into compiling hundreds of small programs that run once.
@@ -58,5 +83,5 @@ def two_backends(tmp_path_factory) -> tuple[dict[str, np.ndarray], dict[str, np.
         expected = backends.compute(folder)
         output, _ = child.communicate(timeout=900)
     assert child.returncode == 0, output
-    with np.load(folder / "numbers.npz") as archive:
-        return expected, dict(archive)
+    np.savez(folder / "part.npz", **{name: np.asarray(value) for name, value in expected.items()})
+    os.replace(folder / "part.npz", done)

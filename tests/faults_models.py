@@ -71,7 +71,9 @@ def pickles(folder: Path) -> Path:
     (cached,) = (folder / "cache").glob("*.npy")
     np.save(cached, evil)
     training = checkpoint.Training({}, {"srn_optimizer": optimizer()})
-    np.savez(checkpoint.save(folder / "run", training, 1) / "srn_optimizer.npz", iterations=evil)
+    names = [variable.path for variable in training.optimizers["srn_optimizer"].variables]
+    saved = checkpoint.save(folder / "run", training, 1)
+    np.savez(saved / "srn_optimizer.npz", **dict.fromkeys(names, evil))
     return folder
 
 

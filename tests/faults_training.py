@@ -134,17 +134,18 @@ def small_training(value: float = 0.0) -> checkpoint.Training:
     return checkpoint.Training({"srn": network}, {"srn_optimizer": optimizer})
 
 
-def three_damages(folder: Path) -> list[Path]:
-    """Runs of two checkpoints, of which the newer one is cut, corrupt or of a later version."""
-    for name in ("cut", "corrupt", "version"):
+def damages(folder: Path) -> list[Path]:
+    """Runs of two checkpoints, of which the newer one is cut, corrupt, of a later version or full of NaN."""
+    for name in ("cut", "corrupt", "version", "nan"):
         for number in (1, 2):
-            path = checkpoint.save(folder / name, small_training(number), number)
+            value = float("nan") if (name, number) == ("nan", 2) else float(number)
+            path = checkpoint.save(folder / name, small_training(value), number)
         damaged = path / ("state.json" if name == "version" else "srn.weights.h5")
         content = damaged.read_bytes()
         cut, corrupt = content[: len(content) // 2], content.replace(b"HDF", b"XXX")
         version = json.dumps({"format": checkpoint.FORMAT + 1, "step": 2}).encode()
-        damaged.write_bytes({"cut": cut, "corrupt": corrupt, "version": version}[name])
-    return [folder / name for name in ("cut", "corrupt", "version")]
+        damaged.write_bytes({"cut": cut, "corrupt": corrupt, "version": version, "nan": content}[name])
+    return [folder / name for name in ("cut", "corrupt", "version", "nan")]
 
 
 def falls_back_and_says_so(runs: list[Path]) -> None:
@@ -183,7 +184,7 @@ ROWS = [
     Fault(53, "variable without a gradient", lambda folder: folder, named_at_the_first_step),
     Fault(54, "resumed with fresh optimizers", lambda folder: folder, bit_for_bit),
     Fault(55, "resumed with another configuration", begun, refused_with_the_difference),
-    Fault(56, "checkpoint cut, corrupt or of another version", three_damages, falls_back_and_says_so),
+    Fault(56, "checkpoint cut, corrupt, of another version or full of NaN", damages, falls_back_and_says_so),
     Fault(
         57,
         "killed while saving a checkpoint",

@@ -87,6 +87,16 @@ def test_weights_are_stored_in_half_precision():
     assert stored["float32"] < 0.02 * parameters
 
 
+def test_large_weights_are_cast_in_pieces_and_whole_again():
+    """TensorFlow folds a cast into a constant only where the result has at most 100 KiB."""
+    half = np.random.default_rng(0).normal(size=(3, 3, 64, 128)).astype("float16")
+    function = tf.function(lambda: export._to_single(half)).get_concrete_function()
+    casts = [op.outputs[0] for op in function.graph.get_operations() if op.type == "Cast"]
+    assert 1 < len(casts) < 4
+    assert max(4 * cast.shape.num_elements() for cast in casts) <= 100 * 1024
+    np.testing.assert_array_equal(function(), half.astype("float32"))
+
+
 @pytest.mark.parametrize("shape", [(1, 64, 128, 3), (1, 128, 127, 3), (2, 128, 128, 1), (128, 128, 3)])
 def test_another_shape_is_refused(served, shape):
     with pytest.raises((INVALID, ValueError), match="128"):
