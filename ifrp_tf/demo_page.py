@@ -34,7 +34,7 @@ footer, #files .label-clear-button { display: none !important; }
 #files .filename { display: table-cell; width: auto; }
 #files .stem { white-space: normal !important; overflow-wrap: anywhere; }
 #files .filename > * { margin-right: -0.3em; }
-#files td:last-child { width: 0; padding: 0; }
+#files td:last-child:not(.download) { width: 0; padding: 0; }
 #files .download { width: 6.5rem; min-width: 0; }
 @media (max-width: 640px) {
   #gallery .grid-container { --grid-cols: 2 !important; }
@@ -183,8 +183,8 @@ class _Handlers:
         ]  # fmt: skip
 
     def forget(self) -> list[Any]:
-        """The picture was taken away."""
-        return self._nothing(_said(_FIRST))
+        """The picture was taken away; where it lay, there may already be the next one."""
+        return [self._gr.skip(), *self._nothing(_said(_FIRST))[1:]]
 
     def blend(self, result: Result | None, strength: float) -> list[Any]:
         """The strength was changed."""

@@ -7,12 +7,13 @@ with the folder. A bad file costs one line in the report.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from ifrp_tf.outputs import BATCH, Recover, write_all
 
 _WORKERS = min(4, os.cpu_count() or 1)
 _WAITING = 2 * BATCH
+_LEFT = re.compile(r"\.([0-9a-f]{16}|report\.json\.[0-9a-f]{8})\.tmp")  # of `files`, of `ledger`
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -102,7 +104,17 @@ def opened(given: str | Path, output: str | Path) -> Iterator[Work]:
         jobs = plan(given, found, output, manifest.outputs())
         if not jobs:
             raise DataError(f"Expected portraits in {str(given)!r}. Received only outputs of earlier runs.")
+        _tidy({output, *((output / job.stem).parent for job in jobs)})
         yield Work(output, jobs, manifest)
+
+
+def _tidy(folders: set[Path]) -> None:
+    """Takes away what killed runs were writing; while the manifest is locked nobody else writes here."""
+    for folder in folders:
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if _LEFT.fullmatch(entry.name):
+                    os.unlink(entry.path)
 
 
 def process(recover: Recover, work: Work, task: Task, name: str, progress: Progress | None = None) -> Report:

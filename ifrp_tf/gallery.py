@@ -8,6 +8,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,12 +25,12 @@ TABLE, PAGE, SHEET = "report.csv", "gallery.html", "contact_sheet"
 _COLUMNS = ("input", "status", "reason", "face", "x", "y", "width", "height", "tilt", "score", "found_by",
             "recovered", "pasted", "uncertainty_value")  # fmt: skip
 _OF_A_FACE = ("tilt", "score", "found_by", "recovered", "uncertainty_value")
-_TILES, _ACROSS, _TILE = 120, 12, 128
+_TILES, _PAIRS_ACROSS, _TILE = 60, 6, 128
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1b1f23;background:#fff}
 body{max-width:1240px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0}p.note{color:#57606a;margin:.2rem 0 1.2rem}
-main{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,290px),1fr));gap:1rem}
+main{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--wide)),1fr));gap:1rem}
 figure{margin:0;border:1px solid #d0d7de;border-radius:6px;padding:.6rem;overflow-wrap:anywhere}
 figure img{max-width:100%;border-radius:3px;margin:0 .3rem .3rem 0;vertical-align:top}
 figcaption{font-size:.84rem;color:#57606a}.failed{background:#fff8e1}
@@ -68,7 +69,9 @@ def write_table(report: Path) -> Path:
 def write_pages(report: Path) -> Path:
     """Writes `gallery.html` and contact sheets (`contact_sheet_1.png` and so on) beside a `report.json`.
 
-    The page links to the outputs next to it and to nothing outside the folder.
+    Each portrait stands beside its recovered face where the run wrote `<stem>_side_by_side.png`; without it
+    the face stands alone. The page links to the outputs next to it and to nothing outside the folder: no
+    browser shows every input, and none a very large one.
 
     Args:
         report: a `report.json`.
@@ -86,8 +89,7 @@ def write_pages(report: Path) -> Path:
     for picture in pictures:
         figures.append(_figure(picture))
         for face in picture["faces"]:
-            name = face.get("side_by_side") or face.get("recovered")
-            if name and (tile := _tile(report.parent / face["recovered"])) is not None:
+            if (tile := _tile(report.parent, face)) is not None:
                 tiles.append(tile)
             if len(tiles) == _TILES:
                 sheets.append(_write_sheet(report, tiles, len(sheets) + 1, model))
@@ -96,11 +98,15 @@ def write_pages(report: Path) -> Path:
         sheets.append(_write_sheet(report, tiles, len(sheets) + 1, model))
     title = html.escape(f"Recovered with {model.get('name', 'an unknown model')}")
     links = " ".join(f'<a href="{sheet}">{sheet}</a>' for sheet in sheets)
+    pasted = any("pasted" in picture for picture in pictures)
+    wide = 380 if pasted else 290  # pixels: three or two faces beside each other, at about their own size
+    order = f"From the left: the portrait, the recovered face{', and it in its picture' * pasted}."
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style>'
         f"<h1>{title}</h1><p class=note>Every face here is generated: a guess, not evidence of what "
-        f"anyone looked like. {len(figures)} pictures. {links}</p><main>{''.join(figures)}</main></html>\n"
+        f"anyone looked like. {order} {len(figures)} pictures. {links}</p>"
+        f"<main style='--wide:{wide}px'>{''.join(figures)}</main></html>\n"
     )
     path = report.with_name(PAGE)
     write_bytes_atomic(path, page.encode("utf-8", "backslashreplace"))
@@ -112,32 +118,50 @@ def _figure(picture: dict[str, Any]) -> str:
     for face in picture["faces"]:
         name = face.get("side_by_side") or face.get("recovered")
         if name:
-            words = html.escape(f"recovered face, found by {face.get('found_by', 'whole')}")
+            what = "portrait and recovered face" if name == face.get("side_by_side") else "recovered face"
+            words = html.escape(f"{what}, found by {face.get('found_by', 'whole')}")
             shown.append(f'<img loading="lazy" src="{quote(name)}" alt="{words}">')
         if name := face.get("uncertainty"):
             words = f"uncertainty {face.get('uncertainty_value')}"
             shown.append(f'<img loading="lazy" src="{quote(name)}" alt="{words}" title="{words}">')
-    if pasted := picture.get("pasted"):
-        shown.append(f'<a href="{quote(pasted)}">the picture with its faces</a>')
     small = sum("reason" in face for face in picture["faces"])
     caption = [html.escape(os.path.basename(picture["input"]))]
     if picture["status"] == "failed":
         caption.append(html.escape(f"{picture['reason']}: {picture['message']}"))
+    if any(face.get("found_by") == "whole" for face in picture["faces"]):
+        caption.append("no face was found: the picture as a whole is taken for one")
     if small:
         caption.append(f"{small} face{'s' * (small > 1)} too small to recover")
+    if pasted := picture.get("pasted"):
+        caption.append(f'<a href="{quote(pasted)}">the picture with its faces</a>')
     kind = ' class="failed"' if picture["status"] == "failed" else ""
     return f"<figure{kind}>{''.join(shown)}<figcaption>{'<br>'.join(caption)}</figcaption></figure>"
 
 
-def _tile(path: Path) -> np.ndarray | None:
+def _tile(folder: Path, face: dict[str, Any]) -> np.ndarray | None:
+    """The portrait and the recovered face; white in place of a portrait that is not there."""
+    if not face.get("recovered"):
+        return None
+    portrait = np.full((_TILE, _TILE, 3), 255, np.uint8)
+    with suppress(ImageError):
+        if name := face.get("side_by_side"):
+            portrait = framing.letterbox(_first(images.read(folder / name).pixels), _TILE)
     try:
-        return framing.letterbox(images.read(path).pixels, _TILE)
+        recovered = framing.letterbox(images.read(folder / face["recovered"]).pixels, _TILE)
     except ImageError:  # moved or damaged since: the page shows that it is missing
         return None
+    return np.concatenate([portrait, recovered], axis=1)
+
+
+def _first(grid: np.ndarray, pad: int = 2) -> np.ndarray:
+    """The first picture in a row of squares that `framing.grid` drew."""
+    side = max(1, len(grid) - 2 * pad)
+    return grid[pad : pad + side, pad : pad + side]
 
 
 def _write_sheet(report: Path, tiles: list[np.ndarray], number: int, model: dict[str, Any]) -> str:
-    rows = [np.stack(tiles[start : start + _ACROSS]) for start in range(0, len(tiles), _ACROSS)]
+    starts = range(0, len(tiles), _PAIRS_ACROSS)
+    rows = [np.stack(tiles[start : start + _PAIRS_ACROSS]) for start in starts]
     name = f"{SHEET}_{number}.png"
     text = {
         PROVENANCE: f"generated faces, not evidence; model {model.get('name')}; sha256 {model.get('sha256')}"

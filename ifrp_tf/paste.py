@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -15,6 +15,7 @@ from ifrp_tf.formats import check_pixels
 _ROUNDNESS = 3.0  # exponent of the mask's outline: 2 is a circle, many a square
 _SOLID = 0.55  # of the way from the middle to the border that the mask is whole; beyond it fades to 0
 _GAIN = (0.6, 1.5)  # limits of how much contrast is changed to match
+_BAND = 2**20  # pixels that are blended at a time: as numbers they take ten times the memory and more
 _EDGE = 4  # pixels repeated around the recovered face, so that no filter reaches over its border
 
 
@@ -51,21 +52,19 @@ def paste(
     result = pixels.copy()
     for index, (place, face) in enumerate(zip(places, recovered, strict=True)):
         check_pixels(face)
-        window = _window(pixels, place)
-        if window is None:
-            continue
-        left, top, right, bottom = window
-        own = mask(place, window)
-        total = own.copy()
-        for other in [*places[:index], *places[index + 1 :]]:
-            if _meet(other, window):
-                total += mask(other, window)
-        weight = (strength * own / np.maximum(total, 1.0))[:, :, None]
-        before = pixels[top:bottom, left:right].astype(np.float32)
-        matched = match_colours(_laid(face, place, window), before, own)
-        area = result[top:bottom, left:right]
-        changed = area.astype(np.float32) + weight * (matched - before)
-        result[top:bottom, left:right] = np.clip(np.floor(changed + 0.5), 0, 255).astype(np.uint8)
+        bands = list(_bands(pixels, place))
+        gain, shift = match_colours(
+            (_laid(face, place, band), _levels(pixels, band), mask(place, band)) for band in bands
+        )
+        others = [*places[:index], *places[index + 1 :]]
+        for band in bands:
+            own = mask(place, band)
+            total = sum((mask(other, band) for other in others if _meet(other, band)), own)
+            weight = (strength * own / np.maximum(total, 1.0))[:, :, None]
+            change = weight * (_laid(face, place, band) * gain + shift - _levels(pixels, band))
+            left, top, right, bottom = band
+            changed = np.clip(np.floor(_levels(result, band) + change + 0.5), 0, 255)
+            result[top:bottom, left:right] = changed.astype(np.uint8)
     return result
 
 
@@ -89,29 +88,30 @@ def mask(place: Place, window: tuple[int, int, int, int]) -> np.ndarray:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
-def match_colours(face: np.ndarray, picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Gives a face the mean and the contrast, channel by channel, that a picture has under a mask.
+def match_colours(
+    bands: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> tuple[np.float32, np.ndarray]:
+    """What gives a face the mean colour and the contrast that a picture has under a mask.
 
     Args:
-        face: float32 [H, W, 3], levels.
-        picture: float32 [H, W, 3], levels.
-        weight: float32 [H, W], at least 0; where it is all 0 the face stays as it is.
+        bands: of the two and the mask: float32 [H, W, 3], levels; the same; float32 [H, W], at least 0.
 
     Returns:
-        float32 [H, W, 3], levels, not clipped.
+        A gain and a shift, float32 [3]: `face * gain + shift` matches. 1 and 0 where the mask is all 0.
     """
-    total = float(weight.sum())
+    total, sums = 0.0, np.zeros((2, 2, 3))  # of the first and second powers, of the face and the picture
+    for face, picture, weight in bands:
+        total += float(weight.sum(dtype=np.float64))
+        for power in (1, 2):
+            for of, image in enumerate((face, picture)):
+                sums[power - 1, of] += (image**power * weight[:, :, None]).sum((0, 1), dtype=np.float64)
     if total <= 0:
-        return face
-    share = (weight / total)[:, :, None]
-    means = [(image * share).sum((0, 1)) for image in (face, picture)]
-    spreads = [
-        np.sqrt(((image - mean) ** 2 * share).sum((0, 1)))
-        for image, mean in zip((face, picture), means, strict=True)
-    ]
+        return np.float32(1), np.zeros(3, np.float32)
+    means, squares = sums / total
+    spreads = np.sqrt(np.maximum(squares - means**2, 0)).mean(1)
     # One gain for all channels: of their own each would tint the shadows.
-    gain = np.clip(spreads[1].mean() / max(float(spreads[0].mean()), 1.0), *_GAIN)
-    return ((face - means[0]) * np.float32(gain) + means[1]).astype(np.float32)
+    gain = np.clip(spreads[1] / max(spreads[0], 1.0), *_GAIN)
+    return np.float32(gain), (means[1] - gain * means[0]).astype(np.float32)
 
 
 def in_place(pixels: np.ndarray, place: Place, side: int) -> np.ndarray:
@@ -125,13 +125,22 @@ def in_place(pixels: np.ndarray, place: Place, side: int) -> np.ndarray:
     return cut(pixels, Place(place.x, place.y, 1.6 * place.side, 0.0), side)
 
 
-def _window(pixels: np.ndarray, place: Place) -> tuple[int, int, int, int] | None:
+def _bands(pixels: np.ndarray, place: Place) -> Iterator[tuple[int, int, int, int]]:
+    """What of a picture lies around a frame, in parts of a bounded size: left, top, right, bottom of each."""
     corners = place.corners()
     height, width = pixels.shape[:2]
     left, top = (max(0, math.floor(value)) for value in corners.min(0))
     right, bottom = (math.ceil(value) for value in corners.max(0))
     right, bottom = min(width, right), min(height, bottom)
-    return (left, top, right, bottom) if left < right and top < bottom else None
+    if left < right:
+        rows = max(1, _BAND // (right - left))
+        for start in range(top, bottom, rows):
+            yield left, start, right, min(bottom, start + rows)
+
+
+def _levels(pixels: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
+    left, top, right, bottom = window
+    return pixels[top:bottom, left:right].astype(np.float32)
 
 
 def _meet(place: Place, window: tuple[int, int, int, int]) -> bool:

@@ -216,7 +216,7 @@ def run(
         side_by_side: also write the portrait beside the recovered face.
         overwrite: replace existing outputs.
         trust: load a model whose checksums do not match.
-        pages: also make contact sheets and `gallery.html` of everything in the report.
+        pages: also make contact sheets and `gallery.html` of the whole report; implies `side_by_side`.
         **options: fields of `options.Options`.
 
     Returns:
@@ -227,7 +227,7 @@ def run(
         DataError: no input was found, or another run writes to the output folder.
         ModelError: the model is unusable.
     """
-    chosen = Options(**options)
+    chosen, side_by_side = Options(**options), side_by_side or pages
     with folder.opened(source, output) as work:
         if chosen.boxes and len(work.jobs) > 1:
             message = f"Expected one picture with --box. Received: {len(work.jobs)} in {source!r}."

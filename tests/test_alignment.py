@@ -55,6 +55,17 @@ def test_large_frames_are_shrunk_with_a_filter():
                   - face).mean() < 4  # fmt: skip
 
 
+def test_very_large_frames_are_cut_from_a_smaller_picture_at_the_same_place(monkeypatch):
+    picture = np.repeat(np.repeat(astronaut(), 4, 0), 4, 1)[:2045]  # no whole number of blocks
+    place = Place(1000, 700, 1500, 12)
+    quick = cut(picture, place, 64).astype(int)
+    moved = cut(picture, Place(1012, 700, 1500, 12), 64)
+    monkeypatch.setattr("ifrp_tf.alignment._KEPT", 1000)
+    whole = cut(picture, place, 64)
+    assert np.abs(quick - whole).mean() < 1.5
+    assert np.abs(moved.astype(int) - whole).mean() > 4  # half a pixel of the answer
+
+
 def test_overlap_is_a_part_of_the_smaller():
     assert overlap(Place(0, 0, 10), Place(0, 0, 4)) == 1
     assert overlap(Place(0, 0, 4), Place(2, 0, 4)) == 0.5

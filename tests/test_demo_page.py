@@ -1,7 +1,6 @@
 """The web page in a browser: a painting made here goes in, and what comes out is looked at."""
 
 import base64
-import contextlib
 import importlib.util
 import io
 import json
@@ -23,7 +22,7 @@ import pytest
 import small_model
 from PIL import Image
 
-from ifrp_tf import demo_page, images, sample
+from ifrp_tf import demo, demo_page, demo_server, images, sample
 from ifrp_tf.metrics import ssim
 from ifrp_tf.styles import procedural
 
@@ -119,15 +118,29 @@ def find(browser, selector):
     return browser.find_elements("css selector", selector)
 
 
+def shown(browser, selector):
+    return any(element.is_displayed() for element in find(browser, selector))
+
+
 def text(browser, selector):
     return " ".join(element.text for element in find(browser, selector))
 
 
+def take_away(browser):
+    """Takes the picture away, if there is one."""
+
+    def gone():
+        buttons = find(browser, "#drop [aria-label='Remove Image']")
+        for button in buttons:
+            browser.execute_script("arguments[0].click()", button)
+        return not buttons and not shown(browser, "#results, #found")
+
+    until(gone)
+
+
 def give(browser, path):
     """Takes the picture away that is there, and chooses a file."""
-    for button in find(browser, "#drop [aria-label='Remove Image']"):
-        browser.execute_script("arguments[0].click()", button)
-        until(lambda: "Waiting" in text(browser, "#message"))
+    take_away(browser)
     until(lambda: find(browser, "#drop input[type=file]"))[0].send_keys(str(path))
 
 
@@ -145,13 +158,16 @@ def fetch(url):
         return answer.read()
 
 
-def pictures(browser, selector):
-    """The pictures that are shown, decoded, once all of them are."""
-    ready = (
-        "return [...document.querySelectorAll(arguments[0])].every(one => one.complete && one.naturalWidth)"
-    )
-    until(lambda: browser.execute_script(ready, selector))
-    return [images.read(fetch(one.get_attribute("src"))).pixels for one in find(browser, selector)]
+def pictures(browser, selector, number):
+    """The pictures that are shown, decoded, once there are so many and all are loaded."""
+    script = """const all = [...document.querySelectorAll(arguments[0])];
+        return all.every(one => one.complete && one.naturalWidth) ? all.map(one => one.src) : []"""
+
+    def decoded():
+        urls = browser.execute_script(script, selector)
+        return len(urls) == number and [images.read(fetch(url)).pixels for url in urls]
+
+    return until(decoded)
 
 
 def strength(browser, key):
@@ -169,15 +185,15 @@ def hosts(browser):
 def test_a_painting_is_recovered_shown_and_kept(browser, served, painting):
     give(browser, painting)
     until(lambda: "2 faces found, 2 recovered." in text(browser, "#message"))
-    before, after = until(lambda: pictures(browser, "#slider img"))
+    before, after = pictures(browser, "#slider img", 2)
     np.testing.assert_array_equal(before, images.read(painting).pixels)
     assert 0.02 < (before != after).any(-1).mean() < 0.4  # the faces, not the rest
-    assert len(pictures(browser, "#found img")) == 1
-    recovered = pictures(browser, "#gallery img")
+    assert pictures(browser, "#found img", 1)[0].shape == before.shape
+    recovered = pictures(browser, "#gallery img", 2)
     assert [one.shape for one in recovered] == [(128, 128, 3)] * 2
-    screenshot(browser, "desktop")
 
-    links = find(browser, "#files a[download]")
+    links = until(lambda: len(found := find(browser, "#files a[download]")) == 3 and found)
+    screenshot(browser, "desktop")
     stem = "Vénus_b_Mars"
     names = [f"{stem}_face1_recovered.png", f"{stem}_face2_recovered.png", f"{stem}_pasted.png"]
     assert [link.get_attribute("download") for link in links] == names
@@ -203,7 +219,7 @@ def test_a_painting_is_recovered_shown_and_kept(browser, served, painting):
 def test_the_strength_changes_the_picture_and_the_file(browser, painting):
     from selenium.webdriver.common.keys import Keys
 
-    was = pictures(browser, "#slider img")[1]
+    was = pictures(browser, "#slider img", 2)[1]
     link = "#files tr:last-child a[download]"
     strength(browser, Keys.HOME)
 
@@ -211,11 +227,11 @@ def test_the_strength_changes_the_picture_and_the_file(browser, painting):
         return images.read(fetch(find(browser, link)[0].get_attribute("href"))).pixels
 
     plain = images.read(painting).pixels
-    until(lambda: np.array_equal(pictures(browser, "#slider img")[1], plain))
+    until(lambda: np.array_equal(pictures(browser, "#slider img", 2)[1], plain))
     until(lambda: np.array_equal(pasted(), plain))
     assert find(browser, "#strength input[type=number]")[0].get_attribute("value") == "0"
     strength(browser, Keys.END)
-    until(lambda: np.array_equal(pictures(browser, "#slider img")[1], was))
+    until(lambda: np.array_equal(pictures(browser, "#slider img", 2)[1], was))
     until(lambda: np.array_equal(pasted(), was))
     assert find(browser, "#strength input[type=number]")[0].get_attribute("value") == "1"
 
@@ -224,7 +240,7 @@ def test_uncertainty_is_shown_beside_the_faces(browser):
     box = find(browser, "#uncertain input")[0]
     browser.execute_script("arguments[0].click()", box)
     until(lambda: text(browser, "#gallery").count("uncertainty 0.") == 2)
-    faces = pictures(browser, "#gallery img")
+    faces = pictures(browser, "#gallery img", 4)
     assert [one.shape for one in faces] == [(128, 128, 3)] * 4
     assert "can still be wrong" in text(browser, "#legend")
     screenshot(browser, "uncertainty")
@@ -260,28 +276,34 @@ def test_bad_files_are_explained_and_the_next_one_works(browser, tmp_path):
         give(browser, tmp_path / name)
         until(lambda name=name: f"“{name}” cannot be used" in text(browser, "#message"))
         assert words in text(browser, "#message")
-        assert not find(browser, "#results")[0].is_displayed()
+        until(lambda: not shown(browser, "#results, #found"))
         screenshot(browser, f"bad {len(data)}")
     assert browser.title == demo_page.TITLE
     images.write_png(tmp_path / "face.png", painted("impasto"))
     give(browser, tmp_path / "face.png")
     until(lambda: "1 face found, 1 recovered." in text(browser, "#message"))
-    until(lambda: len(pictures(browser, "#slider img")) == 2)
+    assert len(pictures(browser, "#slider img", 2)) == 2
 
 
 def test_the_camera_gives_a_picture(browser):
     """Chromium's own test picture, which has no face."""
-    find(browser, "#drop [aria-label='Remove Image']")[0].click()
-    until(lambda: "Waiting" in text(browser, "#message"))
+    take_away(browser)
     until(lambda: find(browser, "#drop [aria-label='Capture from camera']"))[0].click()
-    with contextlib.suppress(AssertionError):
-        until(lambda: find(browser, "#drop [title='grant webcam access']")[0].click() or True, 10)
-    until(lambda: find(browser, "#drop video") and find(browser, "#drop [aria-label='capture photo']"))
-    time.sleep(1)
-    find(browser, "#drop [aria-label='capture photo']")[0].click()
+    films = "return [...document.querySelectorAll('#drop video')].some(one => one.currentTime > 0.3)"
+
+    def filming():
+        for button in find(browser, "#drop [title='grant webcam access']"):
+            button.click()
+        return browser.execute_script(films) and find(browser, "#drop [aria-label='capture photo']")
+
+    until(filming)[0].click()
     until(lambda: "taken for one" in text(browser, "#message"))
-    assert not find(browser, "#strength") or not find(browser, "#strength")[0].is_displayed()
-    until(lambda: len(pictures(browser, "#slider img")) == 2)
+    assert len(pictures(browser, "#slider img", 2)) == 2
+    until(lambda: not shown(browser, "#strength, #found"))
+    inside = """const [row, link] = ['#files tr', '#files a[download]'].map(
+        one => document.querySelector(one).getBoundingClientRect());
+        return link.width > 0 && link.right < row.right"""
+    until(lambda: browser.execute_script(inside))
     screenshot(browser, "camera")
 
 
@@ -302,12 +324,26 @@ def ask(address, data):
     with own.open(f"{address}/gradio_api/queue/data?session_hash=test", timeout=60) as answer:
         for line in answer:
             if b"process_completed" in line:
-                return json.loads(line.removeprefix(b"data: "))
-    return None
+                break
+    return json.loads(line.removeprefix(b"data: "))
+
+
+def upload(address, data):
+    """Uploads a file as the page does; returns where it lies."""
+    part = 'Content-Disposition: form-data; name="files"; filename="x.png"\r\nContent-Type: image/png'
+    body = f"--b\r\n{part}\r\n\r\n".encode() + data + b"\r\n--b--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    request = urllib.request.Request(f"{address}/gradio_api/upload", body, kind)
+    return json.loads(fetch(request))[0]
 
 
 def test_only_uploaded_files_are_read(served, painting):
     meta = {"meta": {"_type": "gradio.FileData"}, "orig_name": "x.png"}
+    uploaded = upload(served[0], b"text")
+    assert "cannot be used" in json.dumps(ask(served[0], {"path": uploaded, **meta}))
+    for data in (b"0" * (demo.FILE_BYTES + 1), b"0" * (demo_server.BODY_BYTES + 1)):
+        with pytest.raises(urllib.error.URLError):  # an HTTP 413, or the connection is closed before the end
+            upload(served[0], data)
     for path in (str(painting), "/etc/hostname", "http://127.0.0.1:9/x.png", "https://example.org/x.png"):
         assert ask(served[0], {"path": path, **meta})["success"] is False
     with pytest.raises(urllib.error.HTTPError) as refused:

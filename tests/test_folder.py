@@ -67,6 +67,19 @@ def test_every_picture_gets_its_own_answer_in_order(tmp_path):
         np.testing.assert_array_equal(answer, 255 - portrait)
 
 
+def test_what_a_killed_run_was_writing_goes(given, tmp_path):
+    fill(given / "sub", 1)
+    mine = [".0123456789abcdef.tmp", "sub/.0123456789abcdef.tmp", ".report.json.01234567.tmp"]
+    others = [".notes.tmp", "0123456789abcdef.tmp", "elsewhere/.0123456789abcdef.tmp"]
+    for name in [*mine, *others]:
+        path = tmp_path / "out" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    recover(given, tmp_path / "out")
+    left = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.tmp")}
+    assert left == set(others)
+
+
 def test_bad_files_cost_themselves_only(given, tmp_path):
     (given / "1.png").write_bytes(b"text")
     (given / "sub").mkdir()

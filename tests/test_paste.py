@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from composed import border_ratio, ring
@@ -28,6 +30,22 @@ def test_the_border_of_a_paste_does_not_show(place):
         edge = np.abs(pasted.astype(int) - astronaut())
         assert edge[ring(pasted.shape, place, 0.98, 1.02)].max() <= 3
         assert edge[ring(pasted.shape, place, 0, 0.5)].mean() > 5
+
+
+def test_a_face_is_blended_band_by_band_without_a_seam(monkeypatch):
+    faces = [np.random.default_rng(k).integers(0, 256, (64, 64, 3)).astype(np.uint8) for k in range(3)]
+    whole = paste(astronaut(), PLACES, faces)
+    monkeypatch.setattr("ifrp_tf.paste._BAND", 1000)  # a few rows
+    assert np.abs(paste(astronaut(), PLACES, faces).astype(int) - whole).max() <= 1
+
+
+def test_the_memory_of_a_face_that_fills_a_large_picture_is_bounded():
+    picture = np.zeros((3000, 2400, 3), np.uint8)
+    tracemalloc.start()
+    paste(picture, [Place(1200, 1500, 2800, 5)], [np.full((128, 128, 3), 9, np.uint8)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < picture.nbytes + 150 * 2**20
 
 
 def test_pixels_outside_are_not_touched_and_neither_is_the_input():
@@ -67,10 +85,14 @@ def test_colours_are_matched():
     random = np.random.default_rng(0)
     face = random.normal(200, 10, (50, 50, 3)).astype(np.float32)
     picture = (random.normal(0, 14, (50, 50, 3)) + [100, 60, 20]).astype(np.float32)
-    matched = match_colours(face, picture, np.ones((50, 50), np.float32))
+    weight = np.ones((50, 50), np.float32)
+    parts = [slice(0, 20), slice(20, 50)]
+    gain, shift = match_colours((face[part], picture[part], weight[part]) for part in parts)
+    matched = face * gain + shift
     np.testing.assert_allclose(matched.mean((0, 1)), picture.mean((0, 1)), atol=0.1)
     np.testing.assert_allclose(matched.std(), picture.std(), rtol=0.3)
-    np.testing.assert_array_equal(match_colours(face, picture, np.zeros((50, 50), np.float32)), face)
+    gain, shift = match_colours([(face, picture, 0 * weight)])
+    np.testing.assert_array_equal(face * gain + shift, face)
 
 
 def test_the_mask_is_whole_inside_and_gone_at_the_border():

@@ -175,12 +175,14 @@ def test_the_tool_recovers_what_is_good_and_names_what_is_not(mixed, tmp_path):
 
 def test_a_second_run_of_the_tool_skips_what_is_done_and_names_the_rest_again(mixed, tmp_path, capsys):
     folder, good, bad = mixed
-    flags = {"model": str(small_model.exported().parent), "side_by_side": True}
+    flags = {"model": str(small_model.exported().parent), "pages": True}
     for done in ("5 recovered, 0 skipped", "0 recovered, 5 skipped"):
         assert run(str(folder), str(tmp_path), **flags) == 1
         out, err = capsys.readouterr()
         assert out.startswith(f"{done}, 4 failed; model small/7; ")
-        assert out.splitlines()[1] == f"side by side: {tmp_path / '*_side_by_side.png'}"
+        sheets = f"side by side: {tmp_path / '*_side_by_side.png'}"  # the gallery shows them
+        assert out.splitlines()[1:] == [sheets, f"gallery: {tmp_path / 'gallery.html'}"]
+        assert (tmp_path / "gallery.html").read_text().count("_side_by_side.png") == len(good)
         assert len(err.splitlines()) == len(bad)
     found = {name: status for name, (status, _) in statuses(folder, tmp_path).items()}
     assert found == dict.fromkeys(good, "skipped") | dict.fromkeys(bad, "failed")

@@ -71,7 +71,7 @@ def test_any_callable_is_a_detector():
 def test_twelve_tilted_faces_are_found_recovered_and_pasted(detector, data_dir):
     """The acceptance of whole pictures, with the released model."""
     recoverer = Recoverer.load(ROOT / "saved_models" / "ifrp", detector=detector)
-    recovered, false, ratios, own = 0, 0, [], []
+    recovered, false, ratios = 0, 0, []
     for picture, places in composed.scenes(data_dir):
         done = recoverer.recover_faces(picture, Options(faces="auto", paste=True))
         assert len(done.recovered) == len(done.scene.chosen)
@@ -80,12 +80,15 @@ def test_twelve_tilted_faces_are_found_recovered_and_pasted(detector, data_dir):
         recovered += sum(hits)
         false += len(done.scene.faces) - sum(hits)
         for place in done.scene.places:
-            # The cards' own edges lie at the frame: a paste must not add to what is there without it.
-            own.append(composed.border_ratio(picture, picture, place))
-            ratios.append(composed.border_ratio(picture, done.pasted, place))
+            for within in (1.0, 0.9):
+                # The cards' own edges lie at the frame: a paste must not add to what is there without it.
+                own, after = (
+                    composed.border_ratio(picture, one, place, within) for one in (picture, done.pasted)
+                )
+                ratios.append(after / own)
         for portrait, face in zip(done.scene.portraits, done.recovered, strict=True):
             assert np.abs(face.astype(int) - portrait).mean() > 4
-    print(f"recovered {recovered} of 12, false {false}, border {max(ratios):.2f}, without {max(own):.2f}")
+    print(f"recovered {recovered} of 12, false {false}, border times {max(ratios):.2f} by the paste")
     assert recovered >= 11
     assert false <= 1
-    assert all(after <= max(1.5, 1.02 * before) for after, before in zip(ratios, own, strict=True))
+    assert max(ratios) <= 1.05

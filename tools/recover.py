@@ -26,7 +26,9 @@ _PASTE = flags.DEFINE_boolean("paste", False, "Also write <stem>_pasted.png: the
 _STRENGTH = flags.DEFINE_float("strength", 1.0, "Of the pasted faces: 0 (unseen) to 1.")
 _FLIP_AVERAGE = flags.DEFINE_boolean("flip_average", False, "Average with the mirrored portrait's answer.")
 _FALLBACK = flags.DEFINE_boolean("fallback", True, "Take a picture without a face for one as a whole.")
-_GALLERY = flags.DEFINE_boolean("gallery", False, "Also write gallery.html and contact sheets.")
+_GALLERY = flags.DEFINE_boolean(
+    "gallery", False, "Also write gallery.html and contact sheets: portrait | face. Implies --side_by_side."
+)
 _SIDE_BY_SIDE = flags.DEFINE_boolean(
     "side_by_side", False, "Also write <stem>_side_by_side.png: portrait | recovered | in its picture."
 )
