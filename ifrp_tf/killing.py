@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from ifrp_tf import intact
 from ifrp_tf.errors import TrainingError
 
@@ -183,6 +185,7 @@ def run(case: Case, folder: str | Path, *, kills: int, seed: int = 0) -> Outcome
     whole.mkdir()
     undisturbed = live(case, whole, log)
     outcome.faults += [f"undisturbed: {fault}" for fault in intact.damaged(whole)]
+    bar = tqdm(desc=case.name, total=kills, unit="kill", disable=None)  # None: only on a terminal
     while outcome.kills < kills:
         work = folder / f"round_{outcome.rounds + 1}"
         shutil.rmtree(work, ignore_errors=True)
@@ -191,10 +194,12 @@ def run(case: Case, folder: str | Path, *, kills: int, seed: int = 0) -> Outcome
         _round(case, work, log, undisturbed, chance, outcome, kills)
         faults, exact = case.differences(whole, work)
         outcome.faults += [f"{work.name}: {fault}" for fault in faults]
+        bar.update(outcome.kills - bar.n)
         outcome.rounds, outcome.exact = outcome.rounds + 1, outcome.exact + exact
         outcome.left += len(intact.leftovers(work))
         if len(outcome.faults) == known:
             shutil.rmtree(work)
+    bar.close()
     outcome.seconds = time.monotonic() - began
     return outcome
 

@@ -9,6 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from ifrp_tf import files, model_folder, quiet, serving_load, serving_process
 from ifrp_tf.config import Config, DataConfig, ModelConfig
 from ifrp_tf.errors import ConfigError
@@ -131,7 +133,7 @@ def _soak(folder: Path, requests: int, clients: int, misbehaving: float, seed: i
     with serving_process.started(found.path.resolve().parent, name) as (address, port):
         before = sample(port)
         begun = time.perf_counter()
-        for number in range(_ROUNDS):
+        for number in tqdm(range(_ROUNDS), unit="round", disable=None):  # None: only on a terminal
             count = requests // _ROUNDS + (number < requests % _ROUNDS)
             tally.add(
                 serving_load.ask(
