@@ -17,16 +17,18 @@ from ifrp_tf.config import Config
 
 def run_recover(
     model: str | Path,
-    *,
+    folder: str = "",
     batches: Sequence[int] = (1, 16),
+    *,
     threads: int = 0,
     rounds: int = 7,
     json_file: str = "",
 ) -> int:
-    """Prints how fast an exported model recovers faces (`recovery_speed.measure`).
+    """Prints how fast a model recovers faces (`recovery_speed.measure`) and folders (`folder_speed.measure`).
 
     Args:
         model: a version folder, or a folder of numbered versions (the highest wins).
+        folder: photographs for the folders; empty for drawn faces.
         batches: batch sizes, 1 to 1,024.
         threads: for TensorFlow and for ONNX Runtime; 0 = all cores.
         rounds: turns of each contender, 1 or more.
@@ -38,11 +40,13 @@ def run_recover(
     Raises:
         ConfigError: a number is out of range, or `onnx` or `onnxruntime` is not installed.
         ModelError: there is no exported model, or ONNX Runtime does not answer as the SavedModel does.
-        DataError: `json_file` cannot be written.
+        DataError: the photographs cannot be used, or `json_file` cannot be written.
     """
     model_folder.locate(model)  # a wrong name must not wait for TensorFlow
+    if folder:
+        files.list_pictures(folder)
     with quiet.start_up():
-        from ifrp_tf import machine, recovery_speed
+        from ifrp_tf import folder_speed, machine, recovery_speed
     result = recovery_speed.measure(model, batches=batches, threads=threads, rounds=rounds)
     lines = [
         f"model {result['model']}: {result['parameters']:,} parameters, "
@@ -62,6 +66,13 @@ def run_recover(
             for label, name in names.items()
         ]
         lines.append(f"SavedModel takes {row['savedmodel_to_onnxruntime']:.2f} x the time of ONNX Runtime")
+    result["folder"] = found = folder_speed.measure(model, folder, rounds=min(rounds, 3))
+    lines.append(f"\nnetwork in batches of 16, no files {found['network']:>9.1f} pictures/s")
+    lines += [
+        f"folder of JPEG files, {side:>4} pixels  {row['pictures_per_second']:>9.1f} pictures/s, "
+        f"{row['to_network']:.2f} x the network's; {found['data']}"
+        for side, row in found["folders"].items()
+    ]
     return _report(lines, result, json_file)
 
 

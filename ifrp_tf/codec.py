@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -225,5 +226,6 @@ def encode_png(pixels: np.ndarray, text: Mapping[str, str] | None = None) -> byt
         # A file name may hold bytes that are no text; they are written as escapes.
         info.add_text(key, value.encode("utf-8", "backslashreplace").decode())
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", pnginfo=info)
+    # Of a photograph the longer searches of other strategies save 2.5 % and take four times as long.
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", pnginfo=info, compress_type=zlib.Z_RLE)
     return stream.getvalue()

@@ -141,10 +141,16 @@ def signatures(srn: keras.Model) -> dict[str, Any]:
             parallel_iterations=2,
             fn_output_signature=tf.TensorSpec((side, side, 3), tf.uint8),
         )
-        photos = tf.map_fn(tf.io.encode_png, recover(portraits), fn_output_signature=tf.string)
+        recovered = recover(portraits)
+        photos = tf.map_fn(_encode_png, recovered, fn_output_signature=tf.string)
         return {"photo_bytes": photos}
 
     return {"serving_default": serving_default, "recover_bytes": recover_bytes}
+
+
+def _encode_png(pixels: Tensor) -> Tensor:
+    # Of a photograph the longer search of level 6 saves 4 % and takes almost three times as long.
+    return tf.io.encode_png(pixels, compression=3)
 
 
 def _to_single(half: np.ndarray) -> Tensor:

@@ -1,7 +1,7 @@
 """A folder of portraits of any size through a network: streamed, each file on its own, resumable.
 
-Threads read and decode while the network runs; what waits between them is bounded, so memory does not grow
-with the folder. A bad file costs one line in the report.
+Threads read and decode what comes next and write what came before while the network runs; what waits between
+them is bounded, so memory does not grow with the folder. A bad file costs one line in the report.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ifrp_tf.files import list_pictures
 from ifrp_tf.intake import Intake, Task, prepare
 from ifrp_tf.ledger import REPORT, Manifest, ReportWriter
 from ifrp_tf.naming import Job, plan
-from ifrp_tf.outputs import BATCH, Recover, write_all
+from ifrp_tf.outputs import BATCH, Recover, answers, write
 
 _WORKERS = min(4, os.cpu_count() or 1)
 _WAITING = 2 * BATCH
@@ -138,24 +138,25 @@ def process(recover: Recover, work: Work, task: Task, name: str, progress: Progr
     writer = ReportWriter(work.output / REPORT, {"model": {"name": name, "sha256": task.model}})
     counts = dict.fromkeys(("recovered", "skipped", "failed"), 0)
 
-    def settle(intakes: list[Intake]) -> None:
-        write_all(intakes, recover, work.manifest, task, name)
-        for intake in intakes:
+    def finish(writing: list[Future[Intake]]) -> None:
+        for intake in (future.result() for future in writing):
             counts[intake.status] += 1
             writer.add([entry := intake.entry()])
             if progress is not None:
                 progress(entry)
 
     try:
-        with _stop_on_signal() as stop, closing(_in_order(work, task, stop)) as stream:
-            pending: list[Intake] = []
-            for intake in stream:
-                pending.append(intake)
-                portraits = sum(len(one.places) for one in pending)
-                if portraits >= BATCH or len(pending) == _WAITING:
-                    settle(pending)
-                    pending = []
-            settle(pending)
+        with (
+            _stop_on_signal() as stop,
+            _pool("write", 1 if task.options.paste else _WORKERS) as pool,  # whole pictures: one at a time
+            closing(_in_order(work, task, stop)) as stream,
+        ):
+            writing: list[Future[Intake]] = []
+            for batch in _batches(stream):
+                answered = zip(batch, answers(batch, recover, task), strict=True)
+                finish(writing)  # was written while the network saw this batch
+                writing = [pool.submit(write, *one, work.manifest, task, name) for one in answered]
+            finish(writing)
             interrupted = stop.is_set() and sum(counts.values()) < len(work.jobs)
         writer.close({"counts": counts, "interrupted": interrupted})
     finally:
@@ -163,11 +164,22 @@ def process(recover: Recover, work: Work, task: Task, name: str, progress: Progr
     return Report(work.output / REPORT, **counts, interrupted=interrupted)
 
 
+def _batches(stream: Iterator[Intake]) -> Iterator[list[Intake]]:
+    """Inputs with portraits enough for the network, or so many of them without."""
+    batch: list[Intake] = []
+    for intake in stream:
+        batch.append(intake)
+        if sum(len(one.places) for one in batch) >= BATCH or len(batch) == _WAITING:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
 def _in_order(work: Work, task: Task, stop: threading.Event) -> Generator[Intake, None, None]:
     """Inputs as they are ready, in order; at most `_WAITING` of them are read ahead."""
     ahead: deque[Future[Intake]] = deque()
-    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="decode")
-    try:
+    with _pool("decode", _WORKERS) as pool:
         jobs = iter(work.jobs)
         while not stop.is_set():
             for job in jobs:
@@ -177,6 +189,14 @@ def _in_order(work: Work, task: Task, stop: threading.Event) -> Generator[Intake
             if not ahead:
                 return
             yield ahead.popleft().result()
+
+
+@contextmanager
+def _pool(name: str, workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that are gone afterwards, and what they had not begun with them."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+    try:
+        yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ class Manifest:
             raise DataError(message, hint="Wait for it, or choose another --output.") from error
         except OSError:
             pass  # a file system without locks
+        self._lock = threading.Lock()
         self._outputs: set[str] = set()
         self._made = self._read()
 
@@ -107,15 +109,16 @@ class Manifest:
         return frozenset(self._outputs)
 
     def add(self, key: str, made: Made) -> None:
-        """Adds a line, on the disk when this returns.
+        """Adds a line, on the disk when this returns; any thread may.
 
         Raises:
             DataError: it could not be written.
         """
         line = json.dumps({"input": key, **vars(made)})
         try:
-            self._file.write(line + "\n")
-            self._file.flush()
+            with self._lock:
+                self._file.write(line + "\n")
+                self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise DataError(f"the manifest could not be written: {error.strerror}.") from error

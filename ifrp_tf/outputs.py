@@ -23,39 +23,57 @@ BATCH = 16
 Recover = Callable[[np.ndarray], np.ndarray]
 
 
-def write_all(intakes: Sequence[Intake], recover: Recover, manifest: Manifest, task: Task, name: str) -> None:
-    """Recovers and writes what is to be recovered; what goes wrong becomes the status.
+Answer = np.ndarray | Uncertainty | ModelError
+
+
+def answers(intakes: Sequence[Intake], recover: Recover, task: Task) -> list[list[Answer]]:
+    """The network's answers for a few inputs.
 
     Args:
-        intakes: of a few inputs; changed where something fails.
+        intakes: of a few inputs; those that are not to be recovered have no portraits.
         recover: uint8 [16, side, side, 3] to the same.
+        task: what is to be made.
+
+    Returns:
+        For each input, what the network makes of each of its portraits, or why there is nothing.
+    """
+    portraits = [one for intake in intakes if intake.portraits is not None for one in intake.portraits]
+    found: Sequence[Answer]
+    if task.options.uncertainty:
+        found = [_estimated(recover, portrait) for portrait in portraits]
+    else:
+        found = answer(recover, portraits)
+    following = iter(found)
+    counts = [0 if intake.portraits is None else len(intake.portraits) for intake in intakes]
+    return [[next(following) for _ in range(count)] for count in counts]
+
+
+def write(intake: Intake, own: Sequence[Answer], manifest: Manifest, task: Task, name: str) -> Intake:
+    """Writes what was recovered from one input; what goes wrong becomes its status. May run in any thread.
+
+    Args:
+        intake: of the input; changed where something fails.
+        own: the answers to its portraits.
         manifest: of the output folder.
         task: what is to be made.
         name: of the model.
+
+    Returns:
+        `intake`.
     """
-    waiting = [intake for intake in intakes if intake.portraits is not None]
-    portraits = [one for intake in waiting if intake.portraits is not None for one in intake.portraits]
-    answers: Sequence[np.ndarray | Uncertainty | ModelError]
-    if task.options.uncertainty:
-        answers = [_estimated(recover, portrait) for portrait in portraits]
-    else:
-        answers = answer(recover, portraits)
-    start = 0
-    for intake in waiting:
-        own = answers[start : start + len(intake.places)]
-        start += len(own)
-        try:
-            faces, spreads = [], []
-            for one in own:
-                if isinstance(one, ModelError):
-                    raise one
-                if isinstance(one, Uncertainty):
-                    spreads.append(one)
-                faces.append(one.recovered if isinstance(one, Uncertainty) else one)
-            _write(intake, faces, spreads, manifest, task, name)
-        except (ModelError, DataError, ImageError, OSError, MemoryError) as error:
-            intake.status, intake.message = "failed", str(error)
-            intake.reason = "not_recovered" if isinstance(error, ModelError) else "not_written"
+    try:
+        faces, spreads = [], []
+        for one in own:
+            if isinstance(one, ModelError):
+                raise one
+            if isinstance(one, Uncertainty):
+                spreads.append(one)
+            faces.append(one.recovered if isinstance(one, Uncertainty) else one)
+        _write(intake, faces, spreads, manifest, task, name)
+    except (ModelError, DataError, ImageError, OSError, MemoryError) as error:
+        intake.status, intake.message = "failed", str(error)
+        intake.reason = "not_recovered" if isinstance(error, ModelError) else "not_written"
+    return intake
 
 
 def answer(recover: Recover, portraits: Sequence[np.ndarray]) -> list[np.ndarray | ModelError]:

@@ -50,6 +50,12 @@ def test_recover_prints_three_contenders_at_every_batch_size(models, tmp_path):
     assert "tiny/1" in done.stdout
     assert f"{result['parameters']:,} parameters" in done.stdout
     assert done.stdout.count("x the time of ONNX Runtime") == 2
+    speeds = [row["pictures_per_second"] for row in result["folder"]["folders"].values()]
+    printed = re.findall(
+        r"^folder of JPEG files, +\d+ pixels +([\d.]+) pictures/s", done.stdout, re.MULTILINE
+    )
+    assert printed == [f"{speed:.1f}" for speed in speeds]
+    assert len(speeds) == 2
 
 
 def test_train_prints_step_pipeline_and_waiting_share(tmp_path):

@@ -221,6 +221,26 @@ def test_nothing_waits_unbounded(tmp_path):
     assert len(read) == 100
 
 
+def test_a_batch_is_written_while_the_network_sees_the_next(tmp_path, monkeypatch):
+    fill(tmp_path / "in", 32)
+    calls, second, met = [], threading.Event(), []
+    original = folder.write
+
+    def network(portraits):
+        calls.append(len(portraits))
+        if len(calls) == 2:
+            second.set()
+        return negative(portraits)
+
+    def patient(*given):
+        met.append(second.wait(20))
+        return original(*given)
+
+    monkeypatch.setattr(folder, "write", patient)
+    assert recover(tmp_path / "in", tmp_path / "out", network).recovered == 32
+    assert met == [True] * 32
+
+
 def test_a_mistyped_input_leaves_no_folder_behind(tmp_path):
     with pytest.raises(DataError, match="does not exist"), folder.opened(tmp_path / "im", tmp_path / "out"):
         pass

@@ -1,12 +1,12 @@
 """Measures how fast recovering and training are on this machine, beside what they could be at best.
 
-python tools/benchmark.py recover --model=saved_models/ifrp [--batches=1,16]
+python tools/benchmark.py recover --model=saved_models/ifrp [--batches=1,16] [--data=data/faces/train]
 python tools/benchmark.py train --preset=modern --data=data/faces/train [--steps=20] [--set=section.key=value]
 python tools/benchmark.py styles --set=data.styles=all_train --data=data/faces/train
 python tools/benchmark.py serve --model=saved_models/ifrp [--clients=32]
 
-recover: an exported model, the same weights in ONNX Runtime, and the arithmetic floor (the network's
-multiply-adds at the speed of a large matrix product). train: a training step with the real pipeline and on
+recover: an exported model, the same weights in ONNX Runtime, the arithmetic floor (the multiply-adds at the
+speed of a large matrix product), and folders of files. train: a training step with the real pipeline and on
 one batch, the pipeline alone, and the share of time spent waiting for data; without --data on drawn faces.
 styles: what a picture costs in the pipeline with one, four and all styles to choose from. serve: a server
 under many clients beside direct calls, and the time that it adds to a single request.
@@ -27,7 +27,7 @@ _MODEL = flags.DEFINE_string("model", MODEL, "recover, serve: version, or folder
 _BATCHES = flags.DEFINE_list("batches", ["1", "16"], "recover: batch sizes.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "recover, serve: turns of each.", lower_bound=1)
 _PRESET = flags.DEFINE_string("preset", "modern", "train, styles: paper, wacv, fdnn, modern, tiny or toy.")
-_DATA = flags.DEFINE_string("data", "", "train, styles: folder of photographs. Empty: drawn faces.")
+_DATA = flags.DEFINE_string("data", "", "Not serve: folder of photographs. Empty: drawn faces.")
 _SET = flags.DEFINE_multi_string("set", [], "train, styles: section.key=value, repeatable.")
 _STEPS = flags.DEFINE_integer("steps", 20, "train, styles: timed steps in a turn.", lower_bound=1)
 _WEIGHTS = flags.DEFINE_string("weights", "data/weights", "train: folder with the feature networks' weights.")
@@ -37,7 +37,7 @@ _CLIENTS = flags.DEFINE_integer("clients", 32, "serve: at the same time.", lower
 _JSON = flags.DEFINE_string("json", "", "Also write the numbers to this file.")
 
 _STYLES = (_PRESET, _DATA, _SET, _STEPS, _CACHE)
-_FLAGS = {"recover": (_MODEL, _BATCHES, _ROUNDS), "train": (*_STYLES, _WEIGHTS), "styles": _STYLES}
+_FLAGS = {"recover": (_MODEL, _BATCHES, _ROUNDS, _DATA), "train": (*_STYLES, _WEIGHTS), "styles": _STYLES}
 _FLAGS["serve"] = (_MODEL, _CLIENTS, _ROUNDS)
 
 
@@ -72,7 +72,7 @@ def main(command: str) -> int:
     if not all(batch.isdecimal() for batch in _BATCHES.value):
         raise ConfigError(f"Expected --batches=1,16. Received: {','.join(_BATCHES.value)}.")
     batches = [int(batch) for batch in _BATCHES.value]
-    return benchmark.run_recover(_MODEL.value, batches=batches, rounds=_ROUNDS.value, **common)
+    return benchmark.run_recover(_MODEL.value, _DATA.value, batches, rounds=_ROUNDS.value, **common)
 
 
 if __name__ == "__main__":

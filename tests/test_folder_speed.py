@@ -1,0 +1,46 @@
+import pytest
+import small_model
+
+from ifrp_tf import folder_speed, kill_cases
+from ifrp_tf.errors import ConfigError, DataError, ModelError
+from ifrp_tf.recover import Recoverer
+
+
+def test_folders_of_both_sizes_are_recovered_whole(monkeypatch):
+    reports = []
+    monkeypatch.setattr(folder_speed, "LARGE", 96)
+    recover = Recoverer.recover_folder
+
+    def recording(self, source, output, **options):
+        reports.append(recover(self, source, output, **options))
+        return reports[-1]
+
+    monkeypatch.setattr(Recoverer, "recover_folder", recording)
+    result = folder_speed.measure(small_model.run_folder(), pictures=17, rounds=2)
+    side = str(Recoverer.load(small_model.run_folder()).side)
+    assert list(result["folders"]) == [side, "96"]
+    assert (result["pictures"], result["data"]) == (17, "drawn faces")
+    for row in result["folders"].values():
+        speed = row["pictures_per_second"]
+        assert speed > 0
+        assert row["cores"] > 0
+        assert row["to_network"] == pytest.approx(speed / result["network"])
+    # Of each size a call to warm up and a timed one a round; nothing is passed over as done before.
+    assert [(one.recovered, one.skipped, one.failed) for one in reports] == [(17, 0, 0)] * 8
+
+
+def test_photographs_are_repeated_where_there_are_too_few(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_speed, "LARGE", 96)
+    kill_cases.draw(tmp_path, 3)
+    result = folder_speed.measure(small_model.run_folder(), tmp_path, pictures=4, rounds=1)
+    assert (result["pictures"], result["data"]) == (4, str(tmp_path))
+
+
+def test_wrong_usage_and_unusable_inputs(tmp_path):
+    for numbers in ({"pictures": 0}, {"rounds": 0}):
+        with pytest.raises(ConfigError, match=r"Received: \d+ and \d+"):
+            folder_speed.measure(small_model.run_folder(), **numbers)
+    with pytest.raises(ModelError, match="missing"):
+        folder_speed.measure(tmp_path / "missing")
+    with pytest.raises(DataError, match="missing"):
+        folder_speed.measure(small_model.run_folder(), tmp_path / "missing")
