@@ -206,7 +206,8 @@ def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
 
 def trim_metrics(run_dir: Path, step: int) -> None:
     """Drops rows of `metrics.jsonl` after `step`: a resumed run will write them again."""
-    _write_metrics(run_dir, [row for row in read_metrics(run_dir) if row["step"] <= step])
+    if (run_dir / "metrics.jsonl").exists():
+        _write_metrics(run_dir, [row for row in read_metrics(run_dir) if row["step"] <= step])
 
 
 def _write_metrics(run_dir: Path, rows: list[dict[str, Any]]) -> None:

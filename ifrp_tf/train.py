@@ -174,9 +174,10 @@ def _fit(
 ) -> dict[str, Any]:
     trainer = fitting.make_trainer(config, weights)
     state = checkpoint.restore_latest(run_dir / "checkpoints", callbacks.training_of(trainer))
+    # Also where nothing is resumed: rows of a run that ended before its first checkpoint are no part of this.
+    callbacks.trim_metrics(run_dir, state["step"] if state else 0)
     if state:
         fitting.set_step(trainer, state["step"])
-        callbacks.trim_metrics(run_dir, state["step"])
         logging.info("resumed at step %d of %d", state["step"], config.train.steps)
     elif initial:
         starting.start_from(trainer.srn, initial.split(","), fitting.some_portraits(training, config))
