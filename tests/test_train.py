@@ -122,16 +122,16 @@ def test_the_toy_preset_learns(tmp_path):
 
 def test_fine_tuning_starts_from_the_given_weights(tmp_path):
     config = preset("toy").override(
-        ["train.batch_size=4", "train.epoch_pictures=4", "train.pictures=4", "train.learning_rate=1e-8",
+        ["train.batch_size=4", "train.epoch_pictures=8", "train.pictures=8", "train.learning_rate=1e-8",
          "data.styles=tonal", "data.validation_count=4"]
     )  # fmt: skip
     first = tmp_path / "first.weights.h5"
     build_srn(config.model, side=config.data.side).save_weights(first)
     (tmp_path / "second").mkdir()  # with a row of a run that ended before its first checkpoint
-    (tmp_path / "second" / "metrics.jsonl").write_text('{"step": 7}\n')
+    (tmp_path / "second" / "metrics.jsonl").write_text('{"step": 1}\n')
     train.run(config, "", tmp_path / "second", initial=str(first))
     rows = (tmp_path / "second" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(row)["step"] for row in rows] == [1]
+    assert [json.loads(row)["step"] for row in rows] == [2]
     a, b = weights(first), weights(tmp_path / "second" / "model" / "srn.weights.h5")
     kernels = [key for key in a if key.endswith("vars/0") and a[key].ndim == 4]
     assert kernels
