@@ -64,7 +64,9 @@ def batches(
         def sketched() -> tuple[Tensor, ...]:
             which = tf.cast(chance[:, 1] * len(drawn), tf.int32)
             pair = [tf.gather(tf.constant(part), which) for part in (drawn.sketches, drawn.photos)]
-            return portraits.make_drawn_group(pair[0], pair[1], noise, config.data)
+            return portraits.make_drawn_group(
+                pair[0], pair[1], tf.gather(pixels, indices), noise, config.data
+            )
 
         return tf.cond(chance[0, 0] < config.data.sketch_share, sketched, styled)
 

@@ -52,7 +52,7 @@ def make_batch(
         def sketched() -> tuple[Tensor, ...]:
             which = (chance[:, 1] * len(drawn)).astype("int32")
             pair = [jnp.asarray(part)[which] for part in (drawn.sketches, drawn.photos)]
-            return portraits.make_drawn_group(pair[0], pair[1], noise, config.data)
+            return portraits.make_drawn_group(pair[0], pair[1], pixels[chosen], noise, config.data)
 
         return jax.lax.cond(chance[0, 0] < config.data.sketch_share, sketched, styled)
 

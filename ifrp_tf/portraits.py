@@ -23,7 +23,9 @@ Noise: TypeAlias = Callable[..., Tensor]
 """`noise(stream, *shape)` gives float32 [n, *shape], uniform in [0, 1), independent between streams."""
 
 # The independent streams of random numbers of one group of pictures.
-STREAMS = FLIP, MISALIGN, STYLE, PARAMS, FIELD, STRENGTH, DEGRADE, DEGRADE_FIELD, SECOND, SOURCE = range(10)
+STREAMS = FLIP, MISALIGN, STYLE, PARAMS, FIELD, STRENGTH, DEGRADE, DEGRADE_FIELD, SECOND, SOURCE, TONES = (
+    range(11)
+)
 
 
 def make_group(
@@ -58,23 +60,44 @@ def make_group(
 
 
 def make_drawn_group(
-    sketches: Tensor, pixels: Tensor, noise: Noise, config: DataConfig
+    sketches: Tensor, pixels: Tensor, others: Tensor, noise: Noise, config: DataConfig
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Turns hand-drawn sketches of photographs into portraits like the others: tilted, mirrored, degraded.
 
     Args:
         sketches: uint8 [n, S, S, 3], drawn in the frame of the photographs.
         pixels: uint8 [n, S, S, 3], their photographs.
+        others: uint8 [n, S, S, 3], other photographs, whose tones `config.sketch_tones` of them take on.
         noise: source of all randomness.
         config: how strongly.
 
     Returns:
         As `make_group`.
     """
-    photo, tilted, parameters = _tilt(
-        images.to_model_range(pixels), images.to_model_range(sketches), noise, config, None
-    )
+    photo = images.to_model_range(pixels)
+    if config.sketch_tones:
+        toned = _toned(photo, images.to_model_range(others))
+        photo = ops.where(noise(TONES, 1, 1, 1) < config.sketch_tones, toned, photo)
+    photo, tilted, parameters = _tilt(photo, images.to_model_range(sketches), noise, config, None)
     return _degrade(tilted, noise, config), photo, misalign.undoing_parameters(parameters)
+
+
+def _toned(photo: Tensor, other: Tensor) -> Tensor:
+    """`photo` with the mean and the deviation that each channel of `other` has in the middle, the face.
+
+    A sketch does not say how dark a skin is or how long a photograph was exposed. The photographs of one set
+    of sketches are all alike in that, and a network would take their exposure for the sketches' own.
+    """
+    side = photo.shape[1]
+    low, high = side // 4, side - side // 4
+
+    def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, variance = ops.moments(x[:, low:high, low:high], axes=(1, 2), keepdims=True)
+        return mean, ops.sqrt(variance + 1e-4)
+
+    (mean, deviation), (wanted_mean, wanted_deviation) = moments(photo), moments(other)
+    contrast = ops.clip(wanted_deviation / deviation, 0.5, 2.0)
+    return ops.clip((photo - mean) * contrast + wanted_mean, -1.0, 1.0)
 
 
 def _tilt(

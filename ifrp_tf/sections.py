@@ -30,6 +30,7 @@ class DataConfig:
         allow_reserved: train on styles that are kept for testing all the same.
         sketches: folder of hand-drawn sketches to train on as well, `sketch/` and `photo/` with equal names.
         sketch_share: part of the groups that are such sketches, misaligned and degraded like the rest.
+        sketch_tones: part of these whose photograph takes on brightness and colours of another photograph.
     """
 
     side: int = 128
@@ -48,11 +49,12 @@ class DataConfig:
     allow_reserved: bool = False
     sketches: str = ""
     sketch_share: float = 0.1
+    sketch_tones: float = 0.0
 
     def __post_init__(self) -> None:
         within(self, side=(16, 1024), crop=(0, 16384), validation_count=(1, 10**6), max_angle=(0, 180))
         within(self, max_scale=(0, 0.9), max_shift=(0, 64), degrade=(0, 1), strength=(0, 1), group=(1, 256))
-        within(self, sketch_share=(0, 0.9))
+        within(self, sketch_share=(0, 0.9), sketch_tones=(0, 1))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

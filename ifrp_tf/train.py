@@ -153,8 +153,9 @@ def _check_folder(run_dir: Path, config: Config, resume: str) -> None:
             hint="Choose another --run_dir, or --resume=auto to go on.",
         )
     if found and (run_dir / "config.json").exists():
-        before = _flat(json.loads((run_dir / "config.json").read_text(encoding="utf-8")))
-        now = _flat(json.loads(json.dumps(config.to_dict())))
+        found_there = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+        # An option that came after the run was begun had its default then.
+        before, now = _flat(Config.from_dict(found_there).to_dict()), _flat(config.to_dict())
         keys = sorted(set(before) | set(now))
         changed = [key for key in keys if before.get(key) != now.get(key) and key not in FREE_ON_RESUME]
         if changed:

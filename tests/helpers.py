@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ifrp_tf import images
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -82,3 +84,10 @@ def smooth_picture(side, channels=1, waves=2.0):
         for c in range(channels)
     ]
     return np.stack(layers, axis=-1)[None].astype("float32")
+
+
+def write_drawings(folder, levels):
+    """Pairs for `data.sketches`: sketches of one grey level each, and the levels of their photographs."""
+    for sketch, photo in levels.items():
+        for kind, level in (("sketch", sketch), ("photo", photo)):
+            images.write_png(Path(folder) / kind / f"{sketch}.png", np.full((64, 64, 3), level, np.uint8))

@@ -1,3 +1,6 @@
+import dataclasses
+
+import helpers
 import numpy as np
 import pytest
 
@@ -81,3 +84,18 @@ def test_fixed_portraits_never_change_and_take_styles_in_turn(photos, config):
 def test_too_few_photographs_is_an_error(photos, config):
     with pytest.raises(DataError, match="batch_size=8 photographs. Received: 4"):
         data.batches(photos.select(range(4)), config)
+
+
+@pytest.mark.parametrize(("tones", "levels"), [(0.0, {101, 102}), (1.0, {10})])
+def test_some_groups_are_hand_drawn(tmp_path, tones, levels):
+    helpers.write_drawings(tmp_path, {1: 101, 2: 102})
+    chosen = [f"data.sketches={tmp_path}", "data.sketch_share=0.5", f"data.sketch_tones={tones}"]
+    config = Config().override([*ASSIGN, *chosen, "data.degrade=0.0"])
+    level = np.full((16, 64, 64, 3), 10, np.uint8)
+    others = dataclasses.replace(toy_faces.draw(16, side=64), pixels=level)
+    batches = collect(others, config, 0, count=8)
+    photo = np.concatenate([batch[1] for batch in batches]).reshape(16, 4, 64, 64, 3)
+    portrait = np.concatenate([batch[0] for batch in batches]).reshape(16, 4, 64, 64, 3)
+    drawn = [k for k in range(16) if np.abs(portrait[k] - (2 * 1.5 / 255 - 1)).max() < 0.01]  # levels 1 and 2
+    assert 3 <= len(drawn) <= 13
+    assert {round(float(x + 1) * 127.5) for x in photo[drawn].mean((2, 3, 4)).ravel()} == levels

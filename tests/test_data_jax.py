@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, write_drawings
 
 CHILD = """
 import json, sys
@@ -20,6 +20,16 @@ make = jax.jit(lambda step: data_jax.make_batch(step, pixels, config, ("tonal", 
 batches = [[np.asarray(part) for part in make(jnp.int32(k))] for k in range(5)]
 again = [np.asarray(part) for part in make(jnp.int32(3))]
 seen = np.round((np.concatenate([b[1][:, 0, 0, 0] for b in batches]) + 1) / 2 * 255).astype(int)
+sketched = {}
+for tones in (0.0, 1.0):
+    chosen = config.override([f"data.sketches={sys.argv[1]}", "data.sketch_share=0.5", "data.degrade=0.0",
+                              f"data.sketch_tones={tones}"])
+    make = jax.jit(lambda step: data_jax.make_batch(step, 0 * pixels + 10, chosen, ("tonal", "mosaic")))
+    parts = [[np.asarray(part).reshape(2, 4, -1) for part in make(jnp.int32(k))[:2]] for k in range(8)]
+    portrait, photo = (np.concatenate(part) for part in zip(*parts))
+    drawn = np.abs(portrait - (2 * 1.5 / 255 - 1)).max((1, 2)) < 0.01  # levels 1 and 2
+    levels = {round(float(x + 1) * 127.5) for x in photo[drawn].mean(2).ravel()}
+    sketched[tones] = [int(drawn.sum()), sorted(levels)]
 photos = toy_faces.draw(3, side=64)
 fixed = [data_jax.fixed_portraits(photos, config.data, styles=("tonal", "mosaic")) for _ in range(2)]
 print(json.dumps({
@@ -31,16 +41,23 @@ print(json.dumps({
     "groups_differ": bool(np.abs(batches[0][2][0] - batches[0][2][4]).max() > 0),
     "fixed_repeatable": bool(np.array_equal(fixed[0][0], fixed[1][0])),
     "fixed_photo_error": float(np.abs((fixed[0][1] + 1) / 2 * 255 - photos.pixels).max()),
+    "sketched": [sketched[0.0], sketched[1.0]],
     "tensorflow": "tensorflow" in sys.modules,
 }))
 """
 
 
 @pytest.fixture(scope="module")
-def facts():
+def facts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawings")
+    write_drawings(folder, {1: 101, 2: 102})
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", CHILD], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", CHILD, str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -64,3 +81,10 @@ def test_batches_and_fixed_portraits_are_functions_of_seed_and_step(facts):
     assert facts["groups_differ"]
     assert facts["fixed_repeatable"]
     assert facts["fixed_photo_error"] < 0.01
+
+
+def test_some_groups_are_hand_drawn_and_may_take_on_the_tones_of_others(facts):
+    (count, levels), (toned_count, toned) = facts["sketched"]
+    assert 3 <= count <= 13
+    assert (levels, toned) == ([101, 102], [10])
+    assert toned_count == count

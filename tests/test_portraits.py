@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ifrp_tf import portraits, toy_faces
+from ifrp_tf import images, portraits, toy_faces
 from ifrp_tf.config import DataConfig
 from ifrp_tf.layers import affine_grid, bilinear_sample
 from ifrp_tf.styles import procedural
@@ -99,10 +99,35 @@ def test_learned_styles_and_formulas_share_one_list(pixels, with_bank):
 
 def test_sketches_are_moved_with_their_photographs(pixels):
     plain = dataclasses.replace(CONFIG, degrade=0.0)
-    portrait, photo, transform = portraits.make_drawn_group(pixels, pixels, noise_of(0), plain)
+    portrait, photo, transform = portraits.make_drawn_group(pixels, pixels, pixels, noise_of(0), plain)
     expected = portraits.make_group(pixels, noise_of(0), plain, procedural.TRAIN)
     np.testing.assert_array_equal(photo, expected[1])
     np.testing.assert_array_equal(transform, expected[2])
     back = np.asarray(bilinear_sample(portrait, affine_grid(transform, 64, 64), "edge"))
     inner = slice(20, 44)
     assert np.abs(back - photo)[:, inner, inner].mean() < 0.06
+
+
+def test_photographs_of_sketches_take_on_the_tones_of_others(pixels):
+    plain = dataclasses.replace(CONFIG, degrade=0.0)
+    others = (np.asarray(pixels) // 3 + np.array([20, 40, 90])).astype(np.uint8)
+
+    def drawn(share):
+        config = dataclasses.replace(plain, sketch_tones=share)
+        made = portraits.make_drawn_group(pixels, pixels, others, noise_of(0), config)
+        return [np.asarray(part) for part in made]
+
+    def middle(x):
+        return x[:, 16:48, 16:48]
+
+    (sketch, own, transform), (toned_sketch, toned, toned_transform) = drawn(0.0), drawn(1.0)
+    np.testing.assert_array_equal(sketch, toned_sketch)
+    np.testing.assert_array_equal(transform, toned_transform)
+    wanted = middle(np.asarray(images.to_model_range(others)))
+    np.testing.assert_allclose(middle(toned).mean((1, 2)), wanted.mean((1, 2)), atol=0.05)
+    ratio = middle(toned).std((1, 2)) / middle(own).std((1, 2))
+    np.testing.assert_allclose(ratio, 0.5, atol=0.06)  # a third, bounded
+    for before, after in zip(middle(own), middle(toned), strict=True):  # what is seen stays
+        assert np.corrcoef(before[..., 1].ravel(), after[..., 1].ravel())[0, 1] > 0.98
+    for some, a, b in zip(drawn(0.5)[1], own, toned, strict=True):
+        assert np.array_equal(some, a) != np.array_equal(some, b)

@@ -151,6 +151,11 @@ def test_resume_modes_and_changed_configuration(tmp_path):
         train.run(config, "", tmp_path / "run", resume="never")
     with pytest.raises(ConfigError, match=r"train\.learning_rate: 0\.003 -> 0\.5"):
         train.run(config.override(["train.learning_rate=0.5"]), "", tmp_path / "run")
+    older = config.to_dict()
+    del older["data"]["sketch_tones"]  # came later: the run had its default
+    (tmp_path / "run" / "config.json").write_text(json.dumps(older))
+    with pytest.raises(ConfigError, match=r"Received changes: data\.sketch_tones: 0\.0 -> 0\.5\."):
+        train.run(config.override(["data.sketch_tones=0.5"]), "", tmp_path / "run")
 
 
 def tool(*flags):
