@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -141,16 +142,12 @@ def signatures(srn: keras.Model) -> dict[str, Any]:
             parallel_iterations=2,
             fn_output_signature=tf.TensorSpec((side, side, 3), tf.uint8),
         )
-        recovered = recover(portraits)
-        photos = tf.map_fn(_encode_png, recovered, fn_output_signature=tf.string)
+        # Of a photograph the search of level 6 saves 4 % more and takes almost three times as long.
+        encode = functools.partial(tf.io.encode_png, compression=3)
+        photos = tf.map_fn(encode, recover(portraits), fn_output_signature=tf.string)
         return {"photo_bytes": photos}
 
     return {"serving_default": serving_default, "recover_bytes": recover_bytes}
-
-
-def _encode_png(pixels: Tensor) -> Tensor:
-    # Of a photograph the longer search of level 6 saves 4 % and takes almost three times as long.
-    return tf.io.encode_png(pixels, compression=3)
 
 
 def _to_single(half: np.ndarray) -> Tensor:

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ifrp_tf import images, toy_faces
 from ifrp_tf.errors import DataError
@@ -27,12 +28,11 @@ SKIPPED = (
 )
 """What is not run, and why: (pattern, reason)."""
 
-STAYS = r"^make serve"
-"""What runs until it is stopped: it is started, and stopped after the last command."""
+STAYS = {r"^make serve(\s|$)": (8500, 8501), r"^make demo(\s|$)": (7860,)}
+"""What runs until it is stopped, and its ports: it is started, and stopped after the last command."""
 
-PORTS = (8500, 8501)
 _KEPT = re.compile(r"(?i)^(PIP_.*|https?_proxy|no_proxy|SSL_CERT_.*|REQUESTS_CA_BUNDLE|LANG|TERM)$")
-_READY = 180.0
+_READY, _LONGEST = 600.0, 1800.0  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,24 +194,22 @@ def _run_one(
 ) -> Result:
     began = time.monotonic()
     line = ["bash", "-e", "-o", "pipefail", "-c", text]
-    if re.search(STAYS, name):
-        if any(map(_open, PORTS)):
-            raise DataError(f"Expected the ports {PORTS} to be free. Received: one is taken.")
+    ports = next((ports for pattern, ports in STAYS.items() if re.search(pattern, name)), ())
+    if ports:
+        if any(map(_open, ports)):
+            raise DataError(f"Expected the ports {ports} to be free. Received: one is taken.")
         staying.append(subprocess.Popen(line, cwd=clone, env=environment, start_new_session=True))
-        while not all(map(_open, PORTS)):
+        while not all(map(_open, ports)):
             if staying[-1].poll() is not None or time.monotonic() - began > _READY:
                 return Result(name, "failed", time.monotonic() - began, "the server did not start")
             time.sleep(0.2)
         return Result(name, "passed", time.monotonic() - began)
-    done = subprocess.run(
-        line,
-        cwd=clone,
-        env=environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    given: dict[str, Any] = {"cwd": clone, "env": environment, "stdin": subprocess.DEVNULL}
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=_LONGEST, **given)
+    except subprocess.TimeoutExpired:
+        words = f"still running after {_LONGEST:.0f} s; what stays is listed in STAYS"
+        return Result(name, "failed", time.monotonic() - began, words)
     said = (
         "" if done.returncode == 0 else f"exit code {done.returncode}: {(done.stdout + done.stderr)[-600:]}"
     )

@@ -1,4 +1,6 @@
 import os
+import re
+import socket
 import subprocess
 import sys
 
@@ -76,6 +78,21 @@ def test_every_command_runs_in_the_clone_as_in_one_shell(repository, tmp_path, c
         fresh_clone.run(tmp_path / "none", tmp_path / "other")
 
 
+def test_what_stays_is_started_and_stopped_and_what_hangs_is_a_failure(tmp_path, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    stays = f"{sys.executable} -m http.server --bind 127.0.0.1 {port}"
+    monkeypatch.setattr(fresh_clone, "STAYS", {re.escape(stays): (port,)})
+    monkeypatch.setattr(fresh_clone, "_LONGEST", 1.0)
+    ask = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
+    listed = [Command(text, "sh", 1) for text in (stays, f'{sys.executable} -c "{ask}"', "sleep 30")]
+    results = fresh_clone.run_all(listed, tmp_path, dict(os.environ))
+    assert [result.status for result in results] == ["passed", "passed", "failed"]
+    assert "still running after 1 s" in results[2].detail
+    assert not fresh_clone._open(port)
+
+
 def test_of_our_own_readme_the_core_is_run_and_little_is_skipped():
     found = commands((ROOT / "README.md").read_text())
     run = [command.text for command in found if not command.skipped]
@@ -88,6 +105,8 @@ def test_of_our_own_readme_the_core_is_run_and_little_is_skipped():
     ):
         assert any(text.startswith(start) for text in run), start
     assert any("--preset=toy" in text for text in run)
+    stays = [text.split("#")[0].strip() for text in run if any(re.search(s, text) for s in fresh_clone.STAYS)]
+    assert stays == ["make demo", "make serve"]
     assert 0 < len(found) - len(run) <= 6
     assert all("data/" in c.text or "--preset=" in c.text for c in found if c.skipped)
 
