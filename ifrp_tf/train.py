@@ -73,6 +73,7 @@ def run(
         images.write_bytes_atomic(
             run_dir / "environment.json", json.dumps(environment(config), indent=2).encode()
         )
+        logging.info("training on %s", _devices())
         training, held_out = load_photos(config, data, run_dir.parent / ".cache")
         return _fit(config, training, held_out, run_dir, weights, initial)
 
@@ -138,6 +139,12 @@ def environment(config: Config) -> dict[str, Any]:
         "command": sys.argv,
         "seed": config.train.seed,
     }
+
+
+def _devices() -> str:
+    found = keras.distribution.list_devices()
+    slow = all(device.startswith("cpu") for device in found)
+    return ", ".join(found) + ("; no accelerator was found, this is slow" if slow else "")
 
 
 def _check_folder(run_dir: Path, config: Config, resume: str) -> None:

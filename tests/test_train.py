@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ifrp_tf import checkpoint, train
 from ifrp_tf.errors import ConfigError, ModelError
@@ -132,6 +133,9 @@ def test_fine_tuning_starts_from_the_given_weights(tmp_path):
     train.run(config, "", tmp_path / "second", initial=str(first))
     rows = (tmp_path / "second" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(row)["step"] for row in rows] == [2]
+    if not tf.config.list_physical_devices("GPU"):
+        said = (tmp_path / "second" / "log.txt").read_text()
+        assert "training on cpu:0; no accelerator was found" in said
     a, b = weights(first), weights(tmp_path / "second" / "model" / "srn.weights.h5")
     kernels = [key for key in a if key.endswith("vars/0") and a[key].ndim == 4]
     assert kernels
