@@ -73,7 +73,6 @@ def run(
         images.write_bytes_atomic(
             run_dir / "environment.json", json.dumps(environment(config), indent=2).encode()
         )
-        logging.info("training on %s", _devices())
         training, held_out = load_photos(config, data, run_dir.parent / ".cache")
         return _fit(config, training, held_out, run_dir, weights, initial)
 
@@ -181,6 +180,7 @@ def _fit(
     config: Config, training: PhotoSet, held_out: PhotoSet, run_dir: Path, weights: str, initial: str
 ) -> dict[str, Any]:
     trainer = fitting.make_trainer(config, weights)
+    logging.info("training on %s", _devices())  # not before: asking starts TensorFlow
     state = checkpoint.restore_latest(run_dir / "checkpoints", callbacks.training_of(trainer))
     # Also where nothing is resumed: rows of a run that ended before its first checkpoint are no part of this.
     callbacks.trim_metrics(run_dir, state["step"] if state else 0)
