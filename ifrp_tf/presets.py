@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from ifrp_tf import files
 from ifrp_tf.config import Config, DataConfig, LossConfig, ModelConfig, TrainConfig
 from ifrp_tf.errors import ConfigError
 from ifrp_tf.settings import nearest
@@ -149,3 +150,23 @@ def preset(name: str) -> Config:
     if name not in PRESETS:
         raise ConfigError(f"Unknown preset {name!r}.", hint=nearest(name, list(PRESETS)))
     return PRESETS[name]()
+
+
+def check_data(name: str, data: str) -> None:
+    """Raises unless there are photographs where a preset needs them; needs no TensorFlow.
+
+    Args:
+        name: of the preset.
+        data: folder of photographs, or what `tools/prepare_faces.py` made; empty = drawn faces.
+
+    Raises:
+        ConfigError: none are named, and the preset is not `toy`.
+        DataError: there are none.
+    """
+    if data:
+        files.list_pictures(data)
+    elif name != "toy":
+        raise ConfigError(
+            f"Expected --data=FOLDER of photographs for preset {name}. Received: none.",
+            hint="Only the preset toy draws its own faces.",
+        )

@@ -97,15 +97,6 @@ def load_photos(config: Config, data: str, cache: Path | None) -> tuple[PhotoSet
     return training, held_out
 
 
-def check_data(preset: str, data: str) -> None:
-    """Raises unless photographs are named where a preset needs them."""
-    if not data and preset != "toy":
-        raise ConfigError(
-            f"Expected --data=FOLDER of photographs for preset {preset}. Received: none.",
-            hint="Only the preset toy draws its own faces.",
-        )
-
-
 def describe(config: Config, data: str) -> str:
     """What a run would do (`--dry_run`): the resolved configuration as JSON and its budget."""
     train = config.train

@@ -29,10 +29,12 @@ _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the resolved configurat
 def main() -> int:
     """Returns the exit code."""
     from ifrp_tf import quiet
-    from ifrp_tf.presets import preset
+    from ifrp_tf.presets import check_data, preset
 
     allowed = ["data.allow_reserved=true"] if _ALLOW.value else []
     config = preset(_PRESET.value).override([*_SET.value, *allowed])
+    if not _DRY_RUN.value:
+        check_data(_PRESET.value, _DATA.value)
     with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
         from ifrp_tf import train
 
@@ -40,7 +42,6 @@ def main() -> int:
         print(train.describe(config, _DATA.value))
         return 0
     logging.set_verbosity(logging.INFO)
-    train.check_data(_PRESET.value, _DATA.value)
     train.run(
         config,
         _DATA.value,
