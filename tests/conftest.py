@@ -17,6 +17,18 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
+LONGEST = (
+    "test_train", "test_ablate", "test_trainer_jax", "test_trainer", "test_procedural", "test_benchmark",
+    "test_networks", "test_faults", "test_demo_page", "test_callbacks", "test_shards", "test_facenet",
+)  # fmt: skip
+"""Files that take 25 seconds and more, longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files go first, so that no worker is left alone with one of them at the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
 
 @pytest.fixture(autouse=True)
 def seeded():

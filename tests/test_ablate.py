@@ -16,7 +16,7 @@ from ifrp_tf.errors import ConfigError
 from ifrp_tf.styles import procedural
 
 SETTINGS = (
-    "data.side=32", "data.validation_count=8", "data.styles=pencil", "train.batch_size=8",
+    "data.side=32", "data.validation_count=8", "data.styles=tonal", "train.batch_size=8",
     "train.epoch_pictures=64", "train.checkpoint_steps=8", "train.ema=0.0", "loss.adversarial=0.0",
 )  # fmt: skip
 FIRST, SECOND = "autoencoder", "top_2_skips"
@@ -61,7 +61,7 @@ def test_a_killed_table_is_gone_on_with(finished):
         assert row["failed"] is None
         if row["result"]:
             assert row["result"]["training"]["seconds"] > 0
-            for group, styles in (("unseen", list(procedural.RESERVED)), ("seen", ["pencil"])):
+            for group, styles in (("unseen", list(procedural.RESERVED)), ("seen", ["tonal"])):
                 part = row["result"][group]
                 assert part["styles"] == styles
                 assert part["counts"]["measured"] == 5 * len(styles)

@@ -52,6 +52,7 @@ def facts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawings")
     write_drawings(folder, {1: 101, 2: 102})
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiling takes most of the time
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(folder)],
         env=environment,

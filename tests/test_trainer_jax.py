@@ -44,7 +44,6 @@ print(json.dumps({name: float(value) for name, value in values.items()}))
 
 def child(code, *arguments):
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
-    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiling takes most of the time
     done = subprocess.run(
         [sys.executable, *code, *arguments],
         cwd=ROOT,
