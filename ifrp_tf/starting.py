@@ -22,7 +22,7 @@ def start_from(srn: keras.Model, sources: Sequence[str], portraits: np.ndarray) 
     Args:
         srn: built; changed in place.
         sources: each a `.weights.h5` of exactly this network, the folder of a run, or a version folder
-            such as `saved_models/ifrp/3` (or a folder of versions: the newest).
+            such as `saved_models/ifrp/4` (or a folder of versions: the newest).
         portraits: float32 [N, S, S, 3] in [-1, 1], as in training: a released model holds no batch norms
             any more, and their statistics are measured on these.
 
