@@ -1,7 +1,7 @@
 """Trains a style removal network, or goes on training one.
 
 python tools/train.py --preset=modern --data=data/faces/train --run_dir=runs/modern
-python tools/train.py --preset=toy --run_dir=runs/toy           # drawn faces, about a minute on a CPU
+python tools/train.py --preset=toy --run_dir=runs/toy           # drawn faces, about two minutes on a CPU
 python tools/train.py --preset=paper --data=data/faces/train --run_dir=runs/p --set=train.batch_size=32
 
 A run that was stopped or killed goes on when the same command is given again. Exit code: 0 trained to the
