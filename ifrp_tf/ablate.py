@@ -22,7 +22,7 @@ from ifrp_tf.ablate_row import Job
 from ifrp_tf.errors import ConfigError, IfrpError
 from ifrp_tf.experiments import table
 from ifrp_tf.experiments.ablation import Ablation, all_settings, configure, folder_name
-from ifrp_tf.presets import preset
+from ifrp_tf.presets import check_data, preset
 from ifrp_tf.styles import procedural, sets
 
 try:
@@ -124,12 +124,9 @@ def plan(request: Request) -> tuple[Ablation, list[Job]]:
 
     Raises:
         ConfigError: wrong usage.
+        DataError: there are no photographs for training.
     """
-    if not request.data and request.base != "toy":
-        raise ConfigError(
-            f"Expected --data=FOLDER of photographs for base {request.base}. Received: none.",
-            hint="Only the base toy draws its own faces.",
-        )
+    check_data(request.base, request.data)
     if any(setting.partition("=")[0].strip() == "train.pictures" for setting in request.settings):
         raise ConfigError("Expected --pictures=N. Received: --set=train.pictures.")
     ablation = table(request.table)
