@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, jax_environment
 
 LONGEST = (
     "test_train", "test_ablate", "test_trainer_jax", "test_trainer", "test_procedural", "test_benchmark",
@@ -85,7 +85,7 @@ def _compute_both(folder: Path, done: Path) -> None:
     import backends
 
     backends.prepare(folder)
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    environment = jax_environment()
     # Most of the time goes into compiling hundreds of small programs that run once.
     environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
     command = [sys.executable, backends.__file__, str(folder)]

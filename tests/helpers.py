@@ -1,6 +1,7 @@
 """Checks shared by the tests of several rooms."""
 
 import itertools
+import os
 from pathlib import Path
 
 import keras
@@ -10,6 +11,11 @@ import tensorflow as tf
 from ifrp_tf import images
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def jax_environment():
+    """The environment of a process whose Keras runs on JAX, on the CPU, with this package."""
+    return {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
 
 
 def both_ways(function, *arrays, tolerance=1e-5):

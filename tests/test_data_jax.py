@@ -1,12 +1,11 @@
 """`data_jax` in a process whose Keras backend is JAX; the facts come back as JSON."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
-from helpers import ROOT, write_drawings
+from helpers import jax_environment, write_drawings
 
 CHILD = """
 import json, sys
@@ -51,7 +50,7 @@ print(json.dumps({
 def facts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawings")
     write_drawings(folder, {1: 101, 2: 102})
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    environment = jax_environment()
     environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiling takes most of the time
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(folder)],

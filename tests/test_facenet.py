@@ -1,7 +1,6 @@
 """FaceNet with random weights against the package itself; where its weights come from; what is refused."""
 
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import ROOT, smooth_picture
+from helpers import jax_environment, smooth_picture
 from keras_facenet import FaceNet
 from keras_facenet.metadata import MODEL_METADATA
 
@@ -123,7 +122,7 @@ except features.facenet.__globals__["ConfigError"] as error:
 
 def test_importing_it_does_not_load_the_package_and_another_backend_is_refused():
     pytest.importorskip("jax")
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    environment = jax_environment()
     run = subprocess.run([sys.executable, "-c", ON_JAX], env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert "expects Keras on TensorFlow. Received: jax" in run.stdout

@@ -1,6 +1,5 @@
 """The frozen networks: what WEIGHTS.md measured, measured again; gradients; precision; damage."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import ROOT, smooth_picture
+from helpers import jax_environment, smooth_picture
 from PIL import Image
 
 from ifrp_tf import features, images
@@ -224,7 +223,7 @@ def test_jax_gives_the_same_numbers(weights, faces, tmp_path):
     pytest.importorskip("jax")
     photos = faces[:2]
     np.save(tmp_path / "photos.npy", photos)
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    environment = jax_environment()
     paths = [str(path) for path in (weights, tmp_path / "photos.npy", tmp_path / "out.npz")]
     run = subprocess.run(
         [sys.executable, "-c", ON_JAX, *paths], env=environment, capture_output=True, text=True

@@ -1,7 +1,6 @@
 """PSNR, SSIM and FSIM against scikit-image, against the authors' code, against what they must be."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden import make_fsim
-from helpers import ROOT, both_ways
+from helpers import ROOT, both_ways, jax_environment
 from keras import ops
 
 from ifrp_tf import metrics
@@ -217,7 +216,7 @@ def test_jax_gives_the_same_numbers(pairs, tmp_path):
     pytest.importorskip("jax")
     a, b = (batch.astype("float32") for batch in pairs)
     np.savez(tmp_path / "in.npz", a=a, b=b)
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    environment = jax_environment()
     command = [sys.executable, "-c", ON_JAX, str(tmp_path / "in.npz"), str(tmp_path / "out.npz")]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

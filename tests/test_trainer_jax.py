@@ -1,14 +1,13 @@
 """The JAX trainer against the TensorFlow trainer: one checkpoint, one batch, the same next step."""
 
 import json
-import os
 import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, jax_environment
 
 from ifrp_tf import callbacks, checkpoint, toy_faces
 from ifrp_tf.presets import preset
@@ -52,7 +51,7 @@ def compiled_once(tmp_path_factory):
 
 
 def child(code, *arguments):
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    environment = jax_environment()
     done = subprocess.run(
         [sys.executable, *code, *arguments],
         cwd=ROOT,
