@@ -1,4 +1,4 @@
-"""The paper's ablations as tables of rows, one readable file each; `tools/ablate.py` runs one."""
+"""The paper's ablations, and our recipe's, one readable file each; `tools/ablate.py` runs one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from ifrp_tf.experiments.ablation import Ablation
 from ifrp_tf.experiments.architecture import ARCHITECTURE
 from ifrp_tf.experiments.identity import IDENTITY
 from ifrp_tf.experiments.loss_terms import LOSSES
+from ifrp_tf.experiments.recipe import RECIPE
 from ifrp_tf.experiments.training_styles import TRAINING_STYLES
 from ifrp_tf.experiments.transformer import TRANSFORMER
 from ifrp_tf.settings import nearest
@@ -17,6 +18,7 @@ TABLES: dict[str, Ablation] = {
     "training_styles": TRAINING_STYLES,
     "transformer": TRANSFORMER,
     "identity": IDENTITY,
+    "recipe": RECIPE,
 }
 """Name of `--table` -> table."""
 
