@@ -1,4 +1,4 @@
-"""Trains, tests and draws a table of ablations, the paper's or our recipe's; rows that are done are not done again.
+"""Trains, tests and draws a table of ablations, the paper's or our recipe's; what is done is not done again.
 
 python tools/ablate.py --table=losses --pictures=20000 --data=data/faces/train --run_dir=runs/losses
 python tools/ablate.py --table=architecture --pictures=20000 --data=... --run_dir=runs/a --set=data.side=64
