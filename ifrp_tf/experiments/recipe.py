@@ -1,8 +1,8 @@
 """The recipe: the preset `modern` with one choice at a time made otherwise.
 
 What the other tables leave open: pixel loss, weak adversarial terms, weight and network of the identity
-term, learning rate, styles, localisation and normalisation. A second seed shows how large a difference must be
-to mean something.
+term, learning rate, styles, localisation and normalisation. A second seed shows how large a difference must
+be to mean something.
 """
 
 from __future__ import annotations
