@@ -37,15 +37,15 @@ RECIPE = Ablation(
         "modern": _row({}),
         "another seed": _row({"train.seed": 2}),
         "squared error": _row({"loss.pixel": "l2"}),
+        "identity 0.3": _row({"loss.identity_cosine": 0.3}),
+        "strength from 0.5": _row({"data.strength": 0.5}),
+        "formulas only": _row({"data.styles": "train"}),
         "adversarial 0.003": _row({"loss.adversarial": 0.003}),
         "adversarial 0.001": _row({"loss.adversarial": 0.001}),
         "adversarial 0.003, hinge": _row({"loss.adversarial": 0.003, "loss.adversarial_kind": "hinge"}),
         "VGG-19 features": _row(
             {"loss.identity_network": "vgg19", "loss.identity": 0.1, "loss.identity_cosine": 0.0}
         ),
-        "identity 0.3": _row({"loss.identity_cosine": 0.3}),
-        "strength from 0.5": _row({"data.strength": 0.5}),
-        "formulas only": _row({"data.styles": "train"}),
         "one localisation network": _row({"model.localisation": "light"}),
         "group normalisation": _row({"model.normalization": "group"}),
         "learning rate 4e-4": _row({"train.learning_rate": 4e-4}),
