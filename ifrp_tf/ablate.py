@@ -23,7 +23,7 @@ from ifrp_tf.errors import ConfigError, IfrpError
 from ifrp_tf.experiments import table
 from ifrp_tf.experiments.ablation import Ablation, all_settings, configure, folder_name
 from ifrp_tf.presets import check_data, preset
-from ifrp_tf.styles import procedural, sets
+from ifrp_tf.styles import formulas, sets
 
 try:
     import fcntl
@@ -136,7 +136,7 @@ def plan(request: Request) -> tuple[Ablation, list[Job]]:
     for name, row in ablation.rows.items():
         folder = Path(request.run_dir) / folder_name(name)
         trained = sets.of(configs[name].data)
-        if reserved := sorted(set(trained) & set(procedural.RESERVED)):
+        if reserved := sorted(set(trained) & set(formulas.RESERVED)):
             raise ConfigError(f"Expected styles that leave some unseen. Received: {', '.join(reserved)}.")
         seen = [style for style in row.seen or ablation.seen if style in trained] or trained[:3]
         settings = [f"--set={setting}" for setting in all_settings(ablation, name, shared)]
@@ -145,7 +145,7 @@ def plan(request: Request) -> tuple[Ablation, list[Job]]:
             flags.insert(1, f"--data={request.data}")
         if request.initial:
             flags.append(f"--initial={request.initial}")
-        styles = {"unseen": procedural.RESERVED, "seen": seen}
+        styles = {"unseen": formulas.RESERVED, "seen": seen}
         requests = {
             group: evaluate.Request(
                 model=str(folder),

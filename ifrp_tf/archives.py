@@ -6,13 +6,15 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from ifrp_tf.errors import DataError
 from ifrp_tf.files import write_bytes_atomic
+
+if TYPE_CHECKING:
+    import keras
 
 _DAMAGED = "The archive is damaged, or not the one that WEIGHTS.md beside it describes: fetch it again."
 _MOST_BYTES = 2**30

@@ -13,6 +13,7 @@ from typing import Any
 
 from ifrp_tf import files, model_folder, quiet
 from ifrp_tf.config import Config
+from ifrp_tf.styles import sets
 
 
 def run_recover(
@@ -104,8 +105,9 @@ def run_train(
         ConfigError: a number is out of range.
         DataError: the photographs or weights cannot be used, or `json_file` cannot be written.
     """
+    sets.of(config.data)  # wrong names must not wait for TensorFlow
     if folder:
-        files.list_pictures(folder)  # a wrong name must not wait for TensorFlow
+        files.list_pictures(folder)
     with quiet.start_up():
         from ifrp_tf import training_speed
     result = training_speed.measure(
@@ -150,8 +152,9 @@ def run_styles(
     Raises:
         ConfigError, DataError: as for `run_train`.
     """
+    sets.of(config.data)  # wrong names must not wait for TensorFlow
     if folder:
-        files.list_pictures(folder)  # a wrong name must not wait for TensorFlow
+        files.list_pictures(folder)
     with quiet.start_up():
         from ifrp_tf import styles_speed
     result = styles_speed.measure(config, folder, cache=cache, steps=steps, threads=threads)

@@ -20,6 +20,7 @@ from ifrp_tf import files, images, photos, quiet, screening
 from ifrp_tf.config import DataConfig
 from ifrp_tf.errors import ConfigError, DataError, ImageError
 from ifrp_tf.photos import PhotoSet
+from ifrp_tf.styles import sets
 
 PROGRESS = "progress.json"
 SHARD_PHOTOS = 1_000
@@ -69,11 +70,9 @@ def run(request: Request) -> int:
     request = dataclasses.replace(request, data=dataclasses.replace(request.data, sketches=""))
     output, found = Path(request.output), images.list_pictures(request.source)
     tested = images.list_pictures(request.test) if request.test else []
+    styles = sets.of(request.data) if request.portraits else ()
     with quiet.start_up():  # late: a wrong name must not wait for it
         from ifrp_tf import shards
-        from ifrp_tf.styles import sets
-
-    styles = sets.of(request.data) if request.portraits else ()
     key = _key(request, found, tested)
     if shards.is_prepared(output):
         _same(key, json.loads((output / shards.MANIFEST).read_text(encoding="utf-8")), output)

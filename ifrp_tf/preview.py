@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ifrp_tf import images, quiet
 from ifrp_tf.errors import ConfigError, DataError, ImageError
+from ifrp_tf.styles import bank, formulas, sets
 
 SIDE = 128
 MAX_PHOTOS = 64
@@ -29,11 +30,9 @@ def choose(styles: str) -> tuple[str, ...]:
         >>> choose("sketch,oil")
         ('sketch', 'oil')
     """
-    with quiet.start_up():
-        from ifrp_tf.styles import bank, procedural, sets
     if styles == "all":
         learned = sets.named().get("bank", ()) and bank.load().names
-        return (*procedural.STYLES, *learned)
+        return (*formulas.NAMES, *learned)
     return sets.resolve(styles, allow_reserved=True)
 
 
@@ -55,7 +54,7 @@ def sheet(photos: np.ndarray, names: Sequence[str], *, seed: int = 7, misaligned
     """
     with quiet.start_up():
         from ifrp_tf import misalign
-        from ifrp_tf.styles import bank, procedural
+        from ifrp_tf.styles import procedural
 
     count, side = photos.shape[:2]
     aligned = np.asarray(images.to_model_range(photos))
@@ -63,7 +62,7 @@ def sheet(photos: np.ndarray, names: Sequence[str], *, seed: int = 7, misaligned
         noise = np.random.default_rng((seed, 1)).random((count, 4), dtype="float32")
         aligned = np.asarray(misalign.misalign(aligned, misalign.similarity_parameters(noise)))
     rows = [np.stack([_label("photo", side), *np.asarray(images.to_uint8(aligned))])]
-    known = list(procedural.STYLES)
+    known = list(formulas.NAMES)
     learned = [name for name in names if name.startswith(bank.PREFIX)]
     painter = bank.load() if learned else None
     for name in names:

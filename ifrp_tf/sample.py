@@ -14,6 +14,7 @@ import numpy as np
 from ifrp_tf import images, quiet
 from ifrp_tf.errors import ConfigError
 from ifrp_tf.settings import nearest
+from ifrp_tf.styles import formulas
 
 # Measured once: eyes at (203.5, 100.8) and (246.3, 103.0) of the 512 x 512 photograph. A square of 123
 # pixels puts them at x 0.326 and 0.674 and y 0.34 of its side, the frame of the training photographs.
@@ -40,7 +41,7 @@ def portrait(style: str = STYLE, *, seed: int = 1) -> np.ndarray:
     """The same face tilted by 15 degrees and stylised.
 
     Args:
-        style: a name of `styles.procedural.STYLES`.
+        style: a name of `styles.formulas.NAMES`.
         seed: of the style's random numbers; equal seeds give equal portraits.
 
     Returns:
@@ -49,14 +50,14 @@ def portrait(style: str = STYLE, *, seed: int = 1) -> np.ndarray:
     Raises:
         ConfigError: the style is unknown.
     """
+    if style not in formulas.NAMES:
+        raise ConfigError(f"Unknown style {style!r}.", hint=nearest(style, list(formulas.NAMES)))
     with quiet.start_up():
         import keras
 
         from ifrp_tf import misalign
         from ifrp_tf.styles import procedural
 
-    if style not in procedural.STYLES:
-        raise ConfigError(f"Unknown style {style!r}.", hint=nearest(style, list(procedural.STYLES)))
     upright = images.to_model_range(photo())[None]
     tilted = misalign.misalign(upright, np.array([[math.radians(TILT), SCALE, 0.0, 0.0]], np.float32))
     random = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ from helpers import ROOT
 
 from ifrp_tf import ablate, ablate_row, checkpoint
 from ifrp_tf.errors import ConfigError
-from ifrp_tf.styles import procedural
+from ifrp_tf.styles import formulas
 
 SETTINGS = (
     "data.side=32", "data.validation_count=8", "data.styles=tonal", "train.batch_size=8",
@@ -61,7 +61,7 @@ def test_a_killed_table_is_gone_on_with(finished):
         assert row["failed"] is None
         if row["result"]:
             assert row["result"]["training"]["seconds"] > 0
-            for group, styles in (("unseen", list(procedural.RESERVED)), ("seen", ["tonal"])):
+            for group, styles in (("unseen", list(formulas.RESERVED)), ("seen", ["tonal"])):
                 part = row["result"][group]
                 assert part["styles"] == styles
                 assert part["counts"]["measured"] == 5 * len(styles)

@@ -7,7 +7,7 @@ import pytest
 from ifrp_tf import data, toy_faces
 from ifrp_tf.config import Config
 from ifrp_tf.errors import DataError
-from ifrp_tf.styles import procedural
+from ifrp_tf.styles import formulas
 
 ASSIGN = [
     "data.side=64", "train.batch_size=8", "train.epoch_pictures=40", "train.pictures=100", "data.group=4",
@@ -24,7 +24,7 @@ def config():
     return Config().override(ASSIGN)
 
 
-def collect(photos, config, step, count=5, styles=procedural.TRAIN[:2]):
+def collect(photos, config, step, count=5, styles=formulas.TRAIN[:2]):
     """The first `count` batches from `step` on; five are an epoch of 40 pictures."""
     return list(data.batches(photos, config, step=step, styles=styles).take(count).as_numpy_iterator())
 
@@ -73,7 +73,7 @@ def test_every_pass_shows_every_photograph_once(config):
 
 
 def test_fixed_portraits_never_change_and_take_styles_in_turn(photos, config):
-    dataset = data.fixed_portraits(photos.select(range(6)), config.data, styles=procedural.TRAIN[:3])
+    dataset = data.fixed_portraits(photos.select(range(6)), config.data, styles=formulas.TRAIN[:3])
     first, again = (list(dataset.as_numpy_iterator()) for _ in range(2))
     assert len(first) == 6
     for a, b in zip(first, again, strict=True):

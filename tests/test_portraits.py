@@ -8,7 +8,7 @@ import tensorflow as tf
 from ifrp_tf import images, portraits, toy_faces
 from ifrp_tf.config import DataConfig
 from ifrp_tf.layers import affine_grid, bilinear_sample
-from ifrp_tf.styles import procedural
+from ifrp_tf.styles import formulas, procedural
 
 CONFIG = DataConfig(side=64)
 
@@ -28,7 +28,7 @@ def pixels():
 def make(pixels, seed=0, config=CONFIG, **options):
     return [
         np.asarray(part)
-        for part in portraits.make_group(pixels, noise_of(seed), config, procedural.TRAIN, **options)
+        for part in portraits.make_group(pixels, noise_of(seed), config, formulas.TRAIN, **options)
     ]
 
 
@@ -84,7 +84,7 @@ def with_bank(tmp_path_factory):
 
 
 def test_learned_styles_and_formulas_share_one_list(pixels, with_bank):
-    names = ("bank_candy", procedural.TRAIN[0], "bank_mosaic")
+    names = ("bank_candy", formulas.TRAIN[0], "bank_mosaic")
 
     def styled(style, config=with_bank, names=names):
         return np.asarray(portraits.make_group(pixels, noise_of(0), config, names, style=style)[0])
@@ -100,7 +100,7 @@ def test_learned_styles_and_formulas_share_one_list(pixels, with_bank):
 def test_sketches_are_moved_with_their_photographs(pixels):
     plain = dataclasses.replace(CONFIG, degrade=0.0)
     portrait, photo, transform = portraits.make_drawn_group(pixels, pixels, pixels, noise_of(0), plain)
-    expected = portraits.make_group(pixels, noise_of(0), plain, procedural.TRAIN)
+    expected = portraits.make_group(pixels, noise_of(0), plain, formulas.TRAIN)
     np.testing.assert_array_equal(photo, expected[1])
     np.testing.assert_array_equal(transform, expected[2])
     back = np.asarray(bilinear_sample(portrait, affine_grid(transform, 64, 64), "edge"))

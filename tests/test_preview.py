@@ -7,7 +7,7 @@ from helpers import ROOT
 
 from ifrp_tf import images, preview, toy_faces
 from ifrp_tf.errors import ConfigError, DataError
-from ifrp_tf.styles.procedural import RESERVED, STYLES, TRAIN
+from ifrp_tf.styles.formulas import NAMES, RESERVED, TRAIN
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def folder(tmp_path):
 
 def test_words_for_styles():
     everything = preview.choose("all")
-    assert everything[: len(STYLES)] == tuple(STYLES)
-    assert {"bank_candy", "bank_wave"} <= set(everything[len(STYLES) :])
+    assert everything[: len(NAMES)] == tuple(NAMES)
+    assert {"bank_candy", "bank_wave"} <= set(everything[len(NAMES) :])
     assert preview.choose("train") == TRAIN
     assert preview.choose("reserved") == RESERVED
     assert preview.choose(" oil,sketch,") == ("oil", "sketch")

@@ -13,7 +13,8 @@ from ifrp_tf.errors import ConfigError
 from ifrp_tf.misalign import FILLS, misalign, similarity_parameters
 from ifrp_tf.styles import procedural
 from ifrp_tf.styles.degradations import degrade
-from ifrp_tf.styles.procedural import RESERVED, STYLES, TRAIN, mix, stylise
+from ifrp_tf.styles.formulas import RESERVED, TRAIN
+from ifrp_tf.styles.procedural import STYLES, mix, stylise
 
 SIDE = 64
 COUNT = 3

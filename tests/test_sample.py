@@ -6,7 +6,7 @@ pytest.importorskip("skimage")
 
 from ifrp_tf import images, sample
 from ifrp_tf.errors import ConfigError
-from ifrp_tf.styles import procedural
+from ifrp_tf.styles import formulas
 
 
 def test_the_face_lies_in_the_frame_of_the_training_photographs():
@@ -31,7 +31,7 @@ def test_the_portrait_is_stylised_and_the_same_every_time():
 
 
 def test_the_style_is_one_that_no_network_was_trained_on():
-    assert sample.STYLE in procedural.RESERVED
+    assert sample.STYLE in formulas.RESERVED
 
 
 def test_unknown_styles_and_files_are_refused(tmp_path):

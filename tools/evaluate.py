@@ -43,6 +43,7 @@ def main() -> int:
     """Returns the exit code."""
     from ifrp_tf import inputs, model_folder, quiet
     from ifrp_tf.evaluate_request import Request
+    from ifrp_tf.styles import sets
 
     request = Request(
         model=_MODEL.value,
@@ -65,6 +66,8 @@ def main() -> int:
     model_folder.locate(request.model)
     needed = {"procedural": request.faces, "sketches": request.sketches}.get(request.protocol, "")
     inputs.require(request.portraits, request.photos, request.gallery, needed)
+    if request.protocol == "procedural":
+        sets.resolve(request.styles, allow_reserved=True)
     with quiet.start_up():  # late: wrong usage need not wait for TensorFlow
         from ifrp_tf import evaluate
     return evaluate.run(request)

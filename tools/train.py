@@ -30,9 +30,11 @@ def main() -> int:
     """Returns the exit code."""
     from ifrp_tf import quiet
     from ifrp_tf.presets import check_data, preset
+    from ifrp_tf.styles import sets
 
     allowed = ["data.allow_reserved=true"] if _ALLOW.value else []
     config = preset(_PRESET.value).override([*_SET.value, *allowed])
+    sets.of(config.data)
     if not _DRY_RUN.value:
         check_data(_PRESET.value, _DATA.value)
     with quiet.start_up():  # late: --help and wrong usage need no TensorFlow

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from keras import ops
 
 from ifrp_tf.archives import read_arrays
 from ifrp_tf.errors import DataError
@@ -104,6 +103,8 @@ def stylise(trunk: Mapping[str, Tensor], style: Tensor, photos: Tensor) -> Tenso
         >>> bank = load()
         >>> stylise(bank.trunk, bank.table(("bank_candy",))[1:], photos)  # doctest: +SKIP
     """
+    from keras import ops  # late: names and numbers of a bank need no Keras
+
     position = 0
 
     def normalised(x: Tensor, layer: tuple[str, int, int, int, int]) -> Tensor:
@@ -141,6 +142,8 @@ def mixed(table: Tensor, style: Tensor, strength: Tensor, second: Tensor, share:
 
     Output shape: `[N, PARAMETERS]`.
     """
+    from keras import ops
+
     table = ops.convert_to_tensor(table)
     share, strength = share[:, None], strength[:, None]
     pure = ops.take(table, style + 1, axis=0)[None] * (1.0 - share)
@@ -183,6 +186,8 @@ def load(folder: str = "") -> StyleBank:
 
 def _convolve(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
     """A convolution whose padding mirrors the picture, so that no frame appears."""
+    from keras import ops
+
     margin = kernel.shape[0] // 2
     x = ops.pad(x, [[0, 0], [margin, margin], [margin, margin], [0, 0]], mode="reflect")
     return ops.conv(x, kernel, strides=stride, padding="valid", data_format="channels_last")

@@ -18,6 +18,7 @@ from keras import ops
 
 from ifrp_tf.errors import ConfigError
 from ifrp_tf.styles.drawing import charcoal, crayon, engraving, pencil, sketch
+from ifrp_tf.styles.formulas import TRAIN
 from ifrp_tf.styles.painting import impasto, oil, pointillism, swirl, watercolour
 from ifrp_tf.styles.printing import comic, contours, halftone, statistics, tonal, woodblock
 from ifrp_tf.styles.tiling import facets, mosaic, stained_glass
@@ -54,12 +55,6 @@ STYLES: dict[str, StyleFunction] = {
     "facets": facets,
 }
 """Every style by name, in the order in which `stylise` counts them: drawn, painted, printed, tiled."""
-
-RESERVED: tuple[str, ...] = ("engraving", "impasto", "facets")
-"""Kept for testing, never trained on: one of lines, one of the brush, one of pieces."""
-
-TRAIN: tuple[str, ...] = tuple(name for name in STYLES if name not in RESERVED)
-"""The styles to train on, in the order of `STYLES`."""
 
 
 def stylise(

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from ifrp_tf.errors import ConfigError, DataError
 from ifrp_tf.sections import DataConfig
 from ifrp_tf.settings import nearest
-from ifrp_tf.styles import bank, procedural
+from ifrp_tf.styles import bank, formulas
 
-RESERVED: tuple[str, ...] = (*procedural.RESERVED, *bank.RESERVED)
+RESERVED: tuple[str, ...] = (*formulas.RESERVED, *bank.RESERVED)
 """Every style kept for testing: three formulas, and the seven of the paper's ten that it did not train on."""
 
 PAPER_TRAIN = ("bank_scream", "bank_candy", "bank_mosaic")
@@ -30,15 +30,15 @@ def named(folder: str = "") -> Mapping[str, tuple[str, ...]]:
         folder: of the style bank, empty = the shipped one; without it the sets that need it are left out.
     """
     found = {
-        "train": procedural.TRAIN,
-        "procedural": procedural.TRAIN,
-        "reserved": procedural.RESERVED,
-        "all": tuple(procedural.STYLES),
+        "train": formulas.TRAIN,
+        "procedural": formulas.TRAIN,
+        "reserved": formulas.RESERVED,
+        "all": formulas.NAMES,
     }
     learned = _learned(folder)
     if learned:
         free = tuple(name for name in learned if name not in RESERVED)
-        found |= {"bank": free, "all_train": (*procedural.TRAIN, *free)}
+        found |= {"bank": free, "all_train": (*formulas.TRAIN, *free)}
         found |= {"paper_train": PAPER_TRAIN, "paper_test": PAPER_TEST}
     return found
 
@@ -59,7 +59,7 @@ def resolve(names: str, *, allow_reserved: bool = False, folder: str = "") -> tu
         3
     """
     known = named(folder)
-    styles = (*procedural.STYLES, *_learned(folder))
+    styles = (*formulas.NAMES, *_learned(folder))
     found: list[str] = []
     for name in filter(None, (part.strip() for part in names.split(","))):
         for style in known.get(name, (name,)):
