@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ifrp_tf import __version__, ablate_row
@@ -149,13 +150,30 @@ def _note(finished: Mapping[str, Any], group: str) -> str:
 
 
 def _training(content: dict[str, Any], finished: Mapping[str, Any]) -> str:
+    usual = _usual([row["changes"] for row in content["rows"].values()])
     rows = [["row", "settings", "numbers in the SRN", "seconds", "pictures/s"]]
     for name, result in finished.items():
-        changes = ", ".join(f"{key}={value}" for key, value in content["rows"][name]["changes"].items())
+        changes = _listed(set(content["rows"][name]["changes"].items()) - set(usual.items()))
         part = result["training"]
         speed = f"{part['pictures_per_second']:.1f}"
         rows.append([name, changes, f"{part['parameters']:,}", f"{part['seconds']:,.0f}", speed])
-    return _table(rows) + "\n\nSeconds are those of the whole training: start, validation, and restarts."
+    text = "Seconds are those of the whole training: start, validation, and restarts."
+    if usual:
+        text = f"Where a row says nothing else: {_listed(usual.items())}. {text}"
+    return f"{_table(rows)}\n\n{text}"
+
+
+def _usual(changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings that every row makes, and more than half of all rows alike."""
+    counts = Counter(setting for row in changes for setting in row.items())
+    everywhere = set.intersection(*(set(row) for row in changes))
+    return {
+        key: value for (key, value), count in counts.items() if key in everywhere and 2 * count > len(changes)
+    }
+
+
+def _listed(settings: Iterable[tuple[str, Any]]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(settings)) or _NOTHING
 
 
 def _reading(content: dict[str, Any]) -> str:

@@ -76,3 +76,11 @@ def test_a_metric_that_the_paper_does_not_name(monkeypatch):
     text = ablate_table.markdown(content(monkeypatch, "transformer", [result(15.0)]))
     assert "paper: unlabelled |" in text
     assert "| 11 angles, inside | – | – | – | – | – | 0.66 |" in text
+
+
+def test_what_most_rows_share_is_said_once(monkeypatch):
+    made = content(monkeypatch, "recipe", [result(15.0), result(15.0)])
+    training = ablate_table.markdown(made).split("## Training")[1]
+    assert "| modern | – |" in training
+    assert "| another seed | train.seed=2 |" in training
+    assert "Where a row says nothing else: data.strength=0.75, data.styles=all_train, " in training
