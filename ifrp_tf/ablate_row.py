@@ -186,10 +186,13 @@ def result(job: Job) -> dict[str, Any] | None:
 
 
 def _part(found: dict[str, Any]) -> dict[str, Any]:
-    """Of an evaluation's result, what a table of ablations needs."""
-    names = ("mean", "fcr", "input", "mean_face", "photos", "chance", "confidence", "counts", "gallery")
+    """Of an evaluation's result, which holds more, what a table of ablations needs."""
+    names = ("mean", "fcr", "photos", "chance", "gallery", "counts", "settings")
     kept = {name: found[name] for name in names}
-    return {**kept, "styles": list(found["styles"]), "settings": found["settings"]}
+    trivial = {name: {key: found[name][key] for key in ("mean", "fcr")} for name in ("input", "mean_face")}
+    level, model = (found["confidence"][name] for name in ("level", "model"))
+    confidence = {"level": level, "model": {"mean": model["mean"]}}
+    return {**kept, **trivial, "confidence": confidence, "styles": list(found["styles"])}
 
 
 def _parameters(path: Path) -> int:

@@ -10,14 +10,22 @@ from helpers import ROOT
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py") if path.stem != "launch")
 NOWHERE = "/no/such/place"
 STYLES, PHOTOS = "--styles=tests", "--photos=tests"
+OILL, OILLS = "--set=data.styles=oill", ("--faces=tests", "--styles=oill")
 # What each tool is given, its exit code, and words of its answer. The folders that exist only need to exist.
 WRONG = [
     (["ablate", "--table=losses", "--pictures=x", "--run_dir=r"], 2, "invalid literal"),
+    (["ablate", "--table=lossess", "--pictures=64", "--run_dir=r"], 2, "Did you mean 'losses'"),
+    (["ablate", "--table=architecture", "--pictures=64", "--run_dir=r", OILL], 2, "Did you mean 'oil'"),
     (["benchmark", "nothing"], 2, "Expected recover, train, styles or serve"),
     (["benchmark", "recover", f"--model={NOWHERE}"], 3, "Expected a model"),
     (["benchmark", "train", f"--data={NOWHERE}"], 1, "does not exist"),
+    (["benchmark", "styles", OILL], 2, "Did you mean 'oil'"),
     (["check_style_bank", f"--styles={NOWHERE}"], 1, "does not exist"),
     (["check_style_bank", STYLES, f"--faces={NOWHERE}"], 1, "does not exist"),
+    (["error_budget", f"--faces={NOWHERE}"], 1, "does not exist"),
+    (["error_budget", f"--model={NOWHERE}"], 3, "Expected a model"),
+    (["error_budget", "--faces=tests", "--styles=oill"], 2, "Did you mean 'oil'"),
+    (["evaluate", "--json=r.json", "--protocol=procedural", *OILLS], 2, "Did you mean 'oil'"),
     (["evaluate", "--json=r.json"], 2, "Expected --portraits=DIR"),
     (["evaluate", "--json=r.json", "--protocol=procedural", f"--model={NOWHERE}"], 3, "Expected a model"),
     (["evaluate", "--json=r.json", "--protocol=procedural", f"--faces={NOWHERE}"], 1, "does not exist"),
@@ -29,11 +37,14 @@ WRONG = [
     (["fuzz", "--targets=nope", "--count=1"], 2, "Expected targets out of"),
     (["prepare_faces", f"--input={NOWHERE}", "--output=s"], 1, "does not exist"),
     (["prepare_faces", "--input=tests", "--output=s", "--set=a.b=1"], 2, "Unknown section"),
+    (["prepare_faces", "--input=tests", "--output=s", "--test=", "--portraits=1", OILL], 2, "Did you mean"),
+    (["preview_styles", "--output=p.png", "--input=tests", "--styles=oill"], 2, "Did you mean 'oil'"),
     (["preview_styles", f"--input={NOWHERE}", "--output=p.png"], 1, "does not exist"),
     (["recover", f"--input={NOWHERE}", "--output=o"], 1, "does not exist"),
     (["recover", "--input=tests", "--output=o", f"--model={NOWHERE}"], 3, "Expected a model"),
     (["recover", "--input=tests", "--output=o", "--box=1,2"], 2, "Expected --box"),
     (["recover_remote", "--address=x", "--input=tests", "--output=o"], 2, "Expected an address"),
+    (["sample_portrait", "--output=p.png", "--style=oill"], 2, "Did you mean 'oil'"),
     (["sample_portrait", "--output=portrait.jpg"], 2, "end in .png"),
     (["select_styles", f"--styles={NOWHERE}", PHOTOS, "--output=d"], 1, "does not exist"),
     (["serve", f"--model_base_path={NOWHERE}"], 3, "Expected a folder of versions"),
@@ -41,6 +52,7 @@ WRONG = [
     (["soak", "--requests=1"], 2, "Expected 200 or more"),
     (["soak", f"--model={NOWHERE}"], 3, "Expected a model"),
     (["train", "--run_dir=r", "--preset=nope"], 2, "Unknown preset"),
+    (["train", "--run_dir=r", OILL], 2, "Did you mean 'oil'"),
     (["train", "--run_dir=r", "--set=x"], 2, "Expected section.key=value"),
     (["train_style_bank", f"--styles={NOWHERE}", PHOTOS, "--run_dir=r"], 1, "does not exist"),
     (["train_style_bank", STYLES, f"--photos={NOWHERE}", "--run_dir=r"], 1, "does not exist"),
@@ -85,8 +97,7 @@ def test_wrong_usage_is_answered_at_once(answers, command, code, words):
 
 def test_what_imports_too_early_is_caught(tmp_path):
     """Right usage does import Keras: the probe sees it."""
-    (tmp_path / "a.png").write_bytes(b"")
-    command = ["preview_styles", f"--input={tmp_path}", "--output=p.png"]
+    command = ["sample_portrait", "--output=p.png"]
     answer = probe([command], tmp_path)[tuple(command)]
     assert answer["early"] == "keras"
     assert answer["code"] is None
