@@ -8,7 +8,6 @@ or the true mean colour, takes the place of the model's own; what is gained is w
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ifrp_tf import data, exported, images, metrics, model_folder, networks, photos, weights
+from ifrp_tf import data, exported, images, metrics, model_folder, networks, photos, protocols, weights
 from ifrp_tf.bootstrap import Bootstrap, Sample
 from ifrp_tf.config import Config, DataConfig
 from ifrp_tf.errors import ModelError
@@ -97,7 +96,9 @@ def measure(
     chosen = sets.resolve(styles, allow_reserved=True)
     network, config = _load(model, trust)
     wanted = DataConfig(side=config.data.side, degrade=0.0, strength=1.0, flip=False)
-    some = _some(photos.load(faces, wanted), limit)
+    everything = photos.load(faces, wanted)
+    places = {name: k for k, name in enumerate(everything.names)}
+    some = everything.select(places[name] for name in protocols.some_of(places, limit))
     made = data.fixed_portraits(some, wanted, styles=chosen, seed=seed)
     portraits, truth, transforms = map(np.stack, zip(*made.as_numpy_iterator(), strict=True))
     portraits = images.to_model_range(images.to_uint8(portraits))  # as a file would hold them
@@ -185,13 +186,6 @@ def _load(model: str | Path, trust: bool) -> tuple[_Network, Config]:
         images.read(folder / model_folder.MEAN_FACE).pixels,
     )
     return network, config
-
-
-def _some(everything: photos.PhotoSet, limit: int) -> photos.PhotoSet:
-    order = sorted(
-        range(len(everything)), key=lambda k: hashlib.sha256(everything.names[k].encode()).digest()
-    )
-    return everything.select(order[: limit or None])
 
 
 def _recoloured(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ they are asked for, or what was made before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,8 @@ class Procedural(Protocol):
         problems: list[Any] = []
         root = Path(faces)
         files = {path.relative_to(root).as_posix(): path for path in images.list_pictures(root)}
-        self._files = _chosen(by_name(files, problems, "duplicate_photo"), limit)
+        named = by_name(files, problems, "duplicate_photo")
+        self._files = {name: named[name] for name in some_of(named, limit)}
         self.photos, self.problems = tuple(self._files), tuple(problems)
         self.styles = dict.fromkeys(styles, self.photos)
         self._makers: dict[str, Callable[..., Any]] = {}
@@ -186,7 +187,7 @@ class Sketches(Protocol):
                 )
                 for kind in ("photo", "sketch")
             )
-            pairs = _chosen({name: path for name, path in sketches.items() if name in photos}, limit)
+            pairs = {name: sketches[name] for name in some_of(sketches.keys() & photos.keys(), limit)}
             self._sketches.update(pairs)
             self._photos.update({name: photos[name] for name in pairs})
             styles[part.name] = styles[part.name + MISALIGNED] = tuple(pairs)
@@ -230,10 +231,10 @@ class Sketches(Protocol):
         return Pictures(found.names, images.to_uint8(np.asarray(moved)), found.problems, angles)
 
 
-def _chosen(files: Mapping[str, Path], limit: int) -> dict[str, Path]:
-    """The first `limit` files by a hash of their names, so that a part is a fair sample of the whole."""
-    order = sorted(files, key=_number)
-    return {name: files[name] for name in (order[:limit] if limit else order)}
+def some_of(names: Iterable[str], limit: int) -> list[str]:
+    """The first `limit` names by their hashes (0 = all), so that a part is a fair sample of the whole."""
+    order = sorted(names, key=_number)
+    return order[:limit] if limit else order
 
 
 def _number(name: str) -> int:

@@ -23,7 +23,9 @@ def model(tmp_path_factory):
     return small_model.write_run(tmp_path_factory.mktemp("run") / "run")
 
 
-def test_a_model_in_two_parts_answers_as_in_one(model):
+@pytest.mark.parametrize("kind", ["run", "version"])
+def test_a_model_in_two_parts_answers_as_in_one(model, kind):
+    model = small_model.exported() if kind == "version" else model
     network, _ = error_budget._load(model, trust=False)
     portraits = np.random.default_rng(3).integers(0, 256, (2, 128, 128, 3)).astype(np.uint8)
     inside = images.to_model_range(portraits)
@@ -52,10 +54,8 @@ def test_colours_are_told_and_nothing_else():
     assert np.array_equal(error_budget._recoloured(moved, truth), truth)
 
 
-def test_few_photographs_are_those_of_the_first_hashes(faces):
-    everything = error_budget.photos.load(faces, error_budget.DataConfig(side=16))
-    assert len(error_budget._some(everything, 0)) == 4
-    assert error_budget._some(everything, 2).names == error_budget._some(everything, 0).names[:2]
+def test_as_many_photographs_as_are_asked_for(model, faces):
+    assert error_budget.measure(model, faces, styles="oil", limit=3)["count"] == 3
 
 
 def test_a_model_without_a_transformer_on_the_portrait_is_refused(tmp_path, faces):
