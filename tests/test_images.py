@@ -332,6 +332,9 @@ def test_a_flat_picture_is_read_and_noted():
         picture = images.read(pictures.save(Image.new("RGB", (40, 30), colour), "PNG"))
         assert ("low_contrast" in picture.notes) is noted
     assert images.read(png()).notes == ()
+    speck = np.zeros((30, 40, 3), np.uint8)
+    speck[17, 21, 2] = 200  # one pixel is enough, wherever it is
+    assert images.read(images.encode_png(speck)).notes == ()
 
 
 def test_pixels_in_the_middle_are_judged_too_when_another_user_lets_truncated_files_pass(monkeypatch):
