@@ -20,9 +20,8 @@ from typing import Any
 from ifrp_tf import ablate_row, ablate_table, evaluate, images, toy_faces
 from ifrp_tf.ablate_row import Job
 from ifrp_tf.errors import ConfigError, IfrpError
-from ifrp_tf.experiments import table
-from ifrp_tf.experiments.ablation import Ablation, all_settings, configure, folder_name
-from ifrp_tf.presets import check_data, preset
+from ifrp_tf.experiments import configurations
+from ifrp_tf.experiments.ablation import Ablation, all_settings, folder_name
 from ifrp_tf.styles import formulas, sets
 
 try:
@@ -126,18 +125,18 @@ def plan(request: Request) -> tuple[Ablation, list[Job]]:
         ConfigError: wrong usage.
         DataError: there are no photographs for training.
     """
-    check_data(request.base, request.data)
-    if any(setting.partition("=")[0].strip() == "train.pictures" for setting in request.settings):
-        raise ConfigError("Expected --pictures=N. Received: --set=train.pictures.")
-    ablation = table(request.table)
+    ablation, configs = configurations(
+        request.table,
+        base=request.base,
+        settings=request.settings,
+        pictures=request.pictures,
+        data=request.data,
+    )
     shared = [*request.settings, f"train.pictures={request.pictures}"]
-    configs = configure(ablation, preset(request.base), shared)
     jobs = []
     for name, row in ablation.rows.items():
         folder = Path(request.run_dir) / folder_name(name)
         trained = sets.of(configs[name].data)
-        if reserved := sorted(set(trained) & set(formulas.RESERVED)):
-            raise ConfigError(f"Expected styles that leave some unseen. Received: {', '.join(reserved)}.")
         seen = [style for style in row.seen or ablation.seen if style in trained] or trained[:3]
         settings = [f"--set={setting}" for setting in all_settings(ablation, name, shared)]
         flags = [f"--preset={request.base}", f"--run_dir={folder}", f"--weights={request.weights}", *settings]

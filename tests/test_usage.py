@@ -14,6 +14,11 @@ OILL, OILLS = "--set=data.styles=oill", ("--faces=tests", "--styles=oill")
 # What each tool is given, its exit code, and words of its answer. The folders that exist only need to exist.
 WRONG = [
     (["ablate", "--table=losses", "--pictures=x", "--run_dir=r"], 2, "invalid literal"),
+    (
+        ["ablate", "--table=losses", "--pictures=1", "--run_dir=r", "--set=train.pictures=1"],
+        2,
+        "--pictures=N",
+    ),
     (["ablate", "--table=lossess", "--pictures=64", "--run_dir=r"], 2, "Did you mean 'losses'"),
     (["ablate", "--table=architecture", "--pictures=64", "--run_dir=r", OILL], 2, "Did you mean 'oil'"),
     (["benchmark", "nothing"], 2, "Expected recover, train, styles or serve"),

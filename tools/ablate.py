@@ -33,15 +33,11 @@ _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the commands of every r
 def main() -> int:
     """Returns the exit code."""
     from ifrp_tf import quiet
-    from ifrp_tf.experiments import table
-    from ifrp_tf.experiments.ablation import configure
-    from ifrp_tf.presets import check_data, preset
-    from ifrp_tf.styles import sets
+    from ifrp_tf.experiments import configurations
 
-    settings = [*_SET.value, f"train.pictures={_PICTURES.value}"]
-    for config in configure(table(_TABLE.value), preset(_BASE.value), settings).values():
-        sets.of(config.data)
-    check_data(_BASE.value, _DATA.value)
+    configurations(
+        _TABLE.value, base=_BASE.value, settings=_SET.value, pictures=_PICTURES.value, data=_DATA.value
+    )
     with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
         from ifrp_tf import ablate
 
