@@ -233,8 +233,7 @@ class Sketches(Protocol):
 
 def some_of(names: Iterable[str], limit: int) -> list[str]:
     """The first `limit` names by their hashes (0 = all), so that a part is a fair sample of the whole."""
-    order = sorted(names, key=_number)
-    return order[:limit] if limit else order
+    return sorted(names, key=_number)[: limit or None]
 
 
 def _number(name: str) -> int:
