@@ -138,15 +138,21 @@ def many(root: Path) -> Path:
 def level(source: Path) -> None:
     samples: list[tuple[int, int]] = []
 
+    def open_files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
     def sample(_: dict) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        samples.append((pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir("/proc/self/fd"))))
+        samples.append((pages * os.sysconf("SC_PAGE_SIZE"), open_files()))
 
+    before = open_files()
     NEGATIVE.recover_folder(source, source.parent / "out", progress=sample)
     early, late = np.array(samples[80:130]), np.array(samples[-50:])
     assert late[:, 0].max() < 1.05 * early[:, 0].max()
     assert late[:, 0].max() - early[:, 0].max() < 2**23  # sharper than 5 % of what the tests hold already
-    assert late[:, 1].max() <= early[:, 1].max()
+    # Threads that read and write have a few open at any moment; a leak of one a picture would be 170 here.
+    assert late[:, 1].max() <= early[:, 1].max() + 8
+    assert open_files() <= before
 
 
 RECOVER = ("--input=x.png", "--output=out")
