@@ -42,8 +42,8 @@ def write(
         shown[style] = examples.choose(style, rows, protocol, recover)
         sheet = images.grid([example.strip for example in shown[style]])
         images.write_png(folder / "sheets" / f"{style}.png", sheet)
-    page = report_html.page(result, shown)
-    images.write_bytes_atomic(folder / "report.html", page.encode(errors="backslashreplace"))
+    html = report_html.page(result, shown)
+    images.write_bytes_atomic(folder / "report.html", html.encode(errors="backslashreplace"))
     images.write_bytes_atomic(folder / "evaluation.md", (markdown(result) + "\n").encode())
     images.write_bytes_atomic(folder / "rows.csv", table_of_rows(evidence).encode(errors="backslashreplace"))
 

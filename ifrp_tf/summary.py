@@ -47,20 +47,20 @@ def summarise(evidence: Evidence, *, resamples: int = bootstrap.RESAMPLES) -> di
     confidence: dict[str, Any] = {
         "level": bootstrap.LEVEL, "resamples": resamples, "seed": bootstrap.SEED, "over": "subjects"
     }  # fmt: skip
-    samples = {answer: evidences.samples(evidence, answer, index, gallery) for answer in ANSWERS}
-    crossings = {answer: evidences.crossings(evidence, answer) for answer in ANSWERS}
+    sampled = {answer: evidences.samples(evidence, answer, index, gallery) for answer in ANSWERS}
+    crossed = {answer: evidences.crossings(evidence, answer) for answer in ANSWERS}
     for answer in ANSWERS:
-        tables[answer], confidence[answer] = _table(samples[answer], crossings[answer], index, draws)
-    crossed = [k.gallery_size for k in crossings["model"]]
+        tables[answer], confidence[answer] = _table(sampled[answer], crossed[answer], index, draws)
+    sizes = [k.gallery_size for k in crossed["model"]]
     chance: dict[str, Any] = {f"frr_top{k}": _rounded(gallery.chance(k)) for k in TOP}
-    chance["fcr"] = _rounded(np.mean([min(1.0, TOP[-1] / size) for size in crossed])) if crossed else None
+    chance["fcr"] = _rounded(np.mean([min(1.0, TOP[-1] / size) for size in sizes])) if sizes else None
     return {
         **tables["model"],
         "input": tables["input"],
         "mean_face": tables["mean_face"],
         "photos": _photos(evidence, subjects, gallery),
         "chance": chance,
-        "gain": {answer: _gain(samples["model"], samples[answer], draws) for answer in ANSWERS[1:]},
+        "gain": {answer: _gain(sampled["model"], sampled[answer], draws) for answer in ANSWERS[1:]},
         "confidence": confidence,
         "by_angle": _by_angle(evidence),
         "gallery": {"size": len(gallery.index), "own_added": gallery.own_added},
