@@ -1,6 +1,6 @@
 """Compares what two commits answer, train and write, file by file, and asks for equality to the bit.
 
-    python hardening/compare_commits.py --before=a6c40d2 --after=HEAD [--work=DIR] [--only=recover,train_modern]
+    python hardening/compare_commits.py --before=a6c40d2 --after=HEAD [--only=recover,train_modern]
 
 Each commit is checked out into a folder of its own and the same commands of `tools/` run in both, with the
 same interpreter, on the same machine: recovery with the released model, two training steps of every preset
@@ -45,7 +45,7 @@ class Case:
     Attributes:
         name: of the case; its files are below `<work>/<name>`.
         commands: arguments after the interpreter; `{out}` is the folder of the case, `{faces}` the drawn
-            faces, `{sample}` the sample portrait, `{first}` the folder of the case that the *first* commit made.
+            faces, `{sample}` the sample portrait, `{first}` what the *first* commit made.
     """
 
     name: str
@@ -70,7 +70,12 @@ def cases(weights: bool) -> list[Case]:
     for preset in ("modern", "paper", "wacv", "fdnn", "aligner", "tiny"):
         command = ("tools/train.py", f"--preset={preset}", "--data={faces}", "--run_dir={out}/run", *_TRAIN)
         found.append(Case(f"train_{preset}", ((*command, *identity),)))
-    toy = ("tools/train.py", "--preset=toy", "--set=train.deterministic=true", "--set=train.epoch_pictures=64")
+    toy = (
+        "tools/train.py",
+        "--preset=toy",
+        "--set=train.deterministic=true",
+        "--set=train.epoch_pictures=64",
+    )
     toy = (*toy, "--set=train.batch_size=16", "--set=train.checkpoint_steps=4", "--set=train.pictures=128")
     found += [
         Case("toy", ((*toy, "--run_dir={out}/run"),)),
@@ -116,7 +121,12 @@ def run(checkout: Path, work: Path, first: Path, only: list[str]) -> dict[str, s
         out = work / case.name
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        names = {"out": out, "faces": first / "faces", "sample": first / "sample" / "sample.png", "first": first}
+        names = {
+            "out": out,
+            "faces": first / "faces",
+            "sample": first / "sample" / "sample.png",
+            "first": first,
+        }
         for command in case.commands:
             words = [word.format(**names) for word in command]
             if words[0] == "COPY":
@@ -155,7 +165,9 @@ def contents(path: Path) -> dict[str, object]:
         with Image.open(path) as picture:
             return {"pixels": picture.tobytes(), "text": dict(getattr(picture, "text", {}))}
     if path.suffix in (".json", ".jsonl"):
-        lines = path.read_text(encoding="utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+        lines = (
+            path.read_text(encoding="utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+        )
         return {str(k): _steady(json.loads(line)) for k, line in enumerate(lines)}
     return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
@@ -185,7 +197,9 @@ def compare(before: Path, after: Path, skipped: tuple[str, ...]) -> list[str]:
 
 def main() -> int:
     """Runs both commits and prints a line a case."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--before", required=True, help="commit that is right by definition")
     parser.add_argument("--after", default="HEAD")
     parser.add_argument("--work", default="/tmp/compare_commits", help="folder for checkouts and files")
@@ -212,7 +226,16 @@ def main() -> int:
             failed += 1
             print(f"FAILED {role} {name}: {words}")
     # TensorBoard's events, the run's log and pages hold clocks; fingerprints of a program hold its file names.
-    skipped = ("tensorboard/", "log.txt", ".cache", "fingerprint.pb", "saved_model.pb", "checksums", ".html", "card")
+    skipped = (
+        "tensorboard/",
+        "log.txt",
+        ".cache",
+        "fingerprint.pb",
+        "saved_model.pb",
+        "checksums",
+        ".html",
+        "card",
+    )
     for case in cases((ROOT / "data" / "weights").is_dir()):
         if only and case.name not in only:
             continue

@@ -32,16 +32,16 @@ _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the commands of every r
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import quiet
-    from ifrp_tf.experiments import configurations
+    from ifrp_tf.core import runtime
+    from ifrp_tf.evaluation.ablation.tables import configurations
 
     configurations(
         _TABLE.value, base=_BASE.value, settings=_SET.value, pictures=_PICTURES.value, data=_DATA.value
     )
-    with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
-        from ifrp_tf import ablate
+    with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
+        from ifrp_tf.evaluation.ablation import run
 
-    request = ablate.Request(
+    request = run.Request(
         table=_TABLE.value,
         pictures=_PICTURES.value,
         run_dir=_RUN_DIR.value,
@@ -57,10 +57,10 @@ def main() -> int:
         initial=_INITIAL.value,
     )
     if _DRY_RUN.value:
-        print("\n".join(command for job in ablate.plan(request)[1] for command in job.commands))
+        print("\n".join(command for job in run.plan(request)[1] for command in job.commands))
         return 0
     logging.set_verbosity(logging.INFO)
-    return ablate.run(request)
+    return run.run(request)
 
 
 if __name__ == "__main__":

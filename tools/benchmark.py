@@ -43,9 +43,9 @@ _FLAGS["serve"] = (_MODEL, _CLIENTS, _ROUNDS)
 
 def main(command: str) -> int:
     """Returns the exit code."""
-    from ifrp_tf import benchmark
-    from ifrp_tf.errors import ConfigError
-    from ifrp_tf.presets import preset
+    from benchmarks import run as benchmark
+    from ifrp_tf.core.errors import ConfigError
+    from ifrp_tf.core.presets import preset
 
     if command not in _FLAGS:
         raise ConfigError(

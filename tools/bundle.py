@@ -25,10 +25,11 @@ _PYTHON = flags.DEFINE_string("python", "3.12", "Python of the other machine.")
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import bundle, quiet
+    from ifrp_tf.core import runtime
+    from ifrp_tf.data import bundle
 
-    with quiet.start_up():
-        from ifrp_tf import shards  # noqa: F401  TensorFlow, without its greetings
+    with runtime.start_up():
+        from ifrp_tf.data import shards  # noqa: F401  TensorFlow, without its greetings
 
     logging.set_verbosity(logging.INFO)
     for path in bundle.make(

@@ -20,13 +20,13 @@ _JSON = flags.DEFINE_string("json", "", "Also write the numbers here.")
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import inputs, quiet
+    from ifrp_tf.core import files, runtime
 
-    inputs.require(*_STYLES.value, _BANK.value, _FACES.value)
-    with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
-        from ifrp_tf import bank_quality
+    files.require(*_STYLES.value, _BANK.value, _FACES.value)
+    with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
+        from ifrp_tf.evaluation.diagnostics import style_bank
     print(
-        bank_quality.run(
+        style_bank.run(
             _BANK.value,
             _STYLES.value,
             _FACES.value,

@@ -38,11 +38,11 @@ _TRUST = flags.DEFINE_boolean("trust", False, "Load a model whose checksums do n
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import quiet
+    from ifrp_tf.core import runtime
 
-    with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
-        from ifrp_tf import uncertainty_report
-    request = uncertainty_report.Request(
+    with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
+        from ifrp_tf.evaluation.diagnostics import uncertainty
+    request = uncertainty.Request(
         model=_MODEL.value,
         protocol=_PROTOCOL.value,
         faces=_FACES.value,
@@ -56,7 +56,7 @@ def main() -> int:
         json=_JSON.value,
         trust=_TRUST.value,
     )
-    print(uncertainty_report.run(request))
+    print(uncertainty.run(request))
     return 0
 
 

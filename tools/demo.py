@@ -35,9 +35,9 @@ _PORT = flags.DEFINE_integer(
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import demo_server  # late: --help and wrong usage need no TensorFlow
+    from ifrp_tf.demo import app  # late: --help and wrong usage need no TensorFlow
 
-    code = demo_server.run(
+    code = app.run(
         model=_MODEL.value,
         trust=_TRUST.value,
         server=_SERVER.value,

@@ -20,7 +20,7 @@ _JSON = flags.DEFINE_string("json", "", "Also write versions and results to this
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import dependency_bounds
+    from hardening import dependency_bounds
 
     return dependency_bounds.run(_WHICH.value, _WORK.value, json_file=_JSON.value)
 

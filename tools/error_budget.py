@@ -23,14 +23,15 @@ _TRUST = flags.DEFINE_boolean("trust", False, "Load a model whose checksums do n
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import inputs, model_folder, quiet
+    from ifrp_tf.core import files, runtime
+    from ifrp_tf.release import folder
     from ifrp_tf.styles import sets
 
-    model_folder.locate(_MODEL.value)
-    inputs.require(_FACES.value)
+    folder.locate(_MODEL.value)
+    files.require(_FACES.value)
     sets.resolve(_STYLES.value, allow_reserved=True)
-    with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
-        from ifrp_tf import error_budget
+    with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
+        from ifrp_tf.evaluation.diagnostics import error_budget
     found = error_budget.run(
         _MODEL.value,
         _FACES.value,

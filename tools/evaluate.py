@@ -41,8 +41,9 @@ _TRUST = flags.DEFINE_boolean("trust", False, "Load a model whose checksums do n
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import inputs, model_folder, quiet
-    from ifrp_tf.evaluate_request import Request
+    from ifrp_tf.core import files, runtime
+    from ifrp_tf.evaluation.request import Request
+    from ifrp_tf.release import folder
     from ifrp_tf.styles import sets
 
     request = Request(
@@ -63,14 +64,14 @@ def main() -> int:
         detect=_DETECT.value,
         trust=_TRUST.value,
     )
-    model_folder.locate(request.model)
+    folder.locate(request.model)
     needed = {"procedural": request.faces, "sketches": request.sketches}.get(request.protocol, "")
-    inputs.require(request.portraits, request.photos, request.gallery, needed)
+    files.require(request.portraits, request.photos, request.gallery, needed)
     if request.protocol == "procedural":
         sets.resolve(request.styles, allow_reserved=True)
-    with quiet.start_up():  # late: wrong usage need not wait for TensorFlow
-        from ifrp_tf import evaluate
-    return evaluate.run(request)
+    with runtime.start_up():  # late: wrong usage need not wait for TensorFlow
+        from ifrp_tf.evaluation import run
+    return run.run(request)
 
 
 if __name__ == "__main__":

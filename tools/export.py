@@ -29,8 +29,9 @@ _EVALUATION = flags.DEFINE_string(
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import model_folder, quiet
-    from ifrp_tf.errors import ConfigError
+    from ifrp_tf.core import runtime
+    from ifrp_tf.core.errors import ConfigError
+    from ifrp_tf.release import folder
 
     if not _RUN.value and not (_VERIFY.value or _ONNX.value):
         raise ConfigError("Expected --run, or --verify or --onnx of a version that is there.")
@@ -41,20 +42,20 @@ def main() -> int:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"Expected a Markdown file as --evaluation. Received: {error}.") from error
     if _RUN.value:
-        model_folder.check_new(_OUTPUT.value)
+        folder.check_new(_OUTPUT.value)
     source = Path(_RUN.value or _OUTPUT.value)
     if not source.exists():
-        model_folder.locate(source)  # says so
-    with quiet.start_up():  # late: wrong usage need not wait for TensorFlow
-        from ifrp_tf import export, export_checks
+        folder.locate(source)  # says so
+    with runtime.start_up():  # late: wrong usage need not wait for TensorFlow
+        from ifrp_tf.release import checks, export
 
     if _RUN.value:
         print(export.run(_RUN.value, _OUTPUT.value, evaluation=evaluation))
     if _VERIFY.value:
-        for name, found in export_checks.verify(_OUTPUT.value, faces=_FACES.value).items():
+        for name, found in checks.verify(_OUTPUT.value, faces=_FACES.value).items():
             print(f"{name}: {found}")
     if _ONNX.value:
-        path, difference = export_checks.write_onnx(_OUTPUT.value)
+        path, difference = checks.write_onnx(_OUTPUT.value)
         print(f"{path}: differs from Keras by at most {difference:.2g}")
     return 0
 

@@ -24,7 +24,7 @@ _JSON = flags.DEFINE_string("json", "", "Also write the results to this file.")
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import fresh_clone
+    from hardening import fresh_clone
 
     repository = _REPOSITORY.value or str(Path(__file__).resolve().parent.parent)
     options = {"readme": _README.value, "json_file": _JSON.value}

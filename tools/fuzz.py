@@ -26,10 +26,10 @@ _KEEP = flags.DEFINE_string("keep", "", "Folder for the inputs of findings and w
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import fuzzing
+    from hardening.fuzz import run
 
-    return fuzzing.run(
-        fuzzing.Request(
+    return run.run(
+        run.Request(
             targets=tuple(_TARGETS.value),
             count=_COUNT.value,
             minutes=_MINUTES.value,

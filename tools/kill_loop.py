@@ -22,9 +22,9 @@ _WEIGHTS = flags.DEFINE_string("weights", "data/weights", "Folder with the VGG-1
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import kill_cases
+    from hardening.kill import cases
 
-    return kill_cases.run(_WHAT.value, _KILLS.value, _SEED.value, _RUN_DIR.value, weights=_WEIGHTS.value)
+    return cases.run(_WHAT.value, _KILLS.value, _SEED.value, _RUN_DIR.value, weights=_WEIGHTS.value)
 
 
 if __name__ == "__main__":

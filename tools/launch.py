@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from absl import flags
 
-from ifrp_tf.errors import ConfigError, IfrpError, ModelError
+from ifrp_tf.core.errors import ConfigError, IfrpError, ModelError
 
 MODEL = str(Path(__file__).resolve().parent.parent / "saved_models" / "ifrp")
 """The model that is shipped, wherever a tool is started from."""

@@ -26,12 +26,12 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the portraits' random numbers.")
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import prepare_faces
-    from ifrp_tf.presets import preset
+    from ifrp_tf.core.presets import preset
+    from ifrp_tf.data import prepare
 
     config = preset(_PRESET.value).override([f"data.side={_SIDE.value}", *_SET.value])
-    return prepare_faces.run(
-        prepare_faces.Request(
+    return prepare.run(
+        prepare.Request(
             source=_INPUT.value,
             output=_OUTPUT.value,
             data=config.data,

@@ -22,7 +22,7 @@ _MISALIGN = flags.DEFINE_boolean("misalign", False, "Tilt, scale and shift the f
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import preview  # late: --help and wrong usage need no Keras
+    from ifrp_tf.cli import preview  # late: --help and wrong usage need no Keras
 
     return preview.run(
         _INPUT.value,

@@ -41,9 +41,12 @@ _TRUST = flags.DEFINE_boolean("trust", False, "Load a model whose checksums do n
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import options, recover  # late: --help and wrong usage need no TensorFlow
+    from ifrp_tf.recovery import (
+        recoverer,  # late: --help and wrong usage need no TensorFlow
+        scene,
+    )
 
-    return recover.run(
+    return recoverer.run(
         _INPUT.value,
         _OUTPUT.value,
         model=_MODEL.value,
@@ -52,7 +55,7 @@ def main() -> int:
         trust=_TRUST.value,
         pages=_GALLERY.value,
         faces="auto" if _BOX.value else _FACES.value,
-        boxes=options.parse_boxes(_BOX.value),
+        boxes=scene.parse_boxes(_BOX.value),
         paste=_PASTE.value,
         strength=_STRENGTH.value,
         flip_average=_FLIP_AVERAGE.value,

@@ -32,7 +32,7 @@ _CERTIFICATES = flags.DEFINE_string("certificates", None, "PEM file to trust ins
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import remote  # late: --help and wrong usage need no grpcio
+    from ifrp_tf.recovery import remote  # late: --help and wrong usage need no grpcio
 
     return remote.run(
         _INPUT.value,

@@ -17,7 +17,7 @@ _SEED = flags.DEFINE_integer("seed", 1, "Of the style's random numbers.", lower_
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import sample
+    from ifrp_tf.cli import sample
 
     print(sample.run(_OUTPUT.value, style=_STYLE.value, seed=_SEED.value))
     return 0

@@ -29,10 +29,10 @@ _LIMIT = flags.DEFINE_integer("limit", 200, "Photographs, and faces a style, to 
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import select_styles
+    from ifrp_tf.evaluation.diagnostics import style_distance
 
-    return select_styles.run(
-        select_styles.Request(
+    return style_distance.run(
+        style_distance.Request(
             styles=_STYLES.value,
             photos=_PHOTOS.value,
             output=_OUTPUT.value,

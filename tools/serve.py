@@ -47,11 +47,11 @@ _FLAGS = (
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import serving
-    from ifrp_tf.serving_options import Options
+    from ifrp_tf.serving import server
+    from ifrp_tf.serving.server import Options
 
     settings: dict[str, Any] = {flag.name: flag.value for flag in _FLAGS}
-    code = serving.run(Options(**settings))
+    code = server.run(Options(**settings))
     sys.stdout.flush()
     logging.shutdown()
     os._exit(code)  # all is stopped; taking TensorFlow apart would take seconds, on a busy machine many

@@ -21,9 +21,9 @@ _JSON = flags.DEFINE_string("json", "", "Also write the numbers to this file.")
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import soak
+    from hardening.soak import run
 
-    return soak.run(
+    return run.run(
         _MODEL.value,
         requests=_REQUESTS.value,
         clients=_CLIENTS.value,

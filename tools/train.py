@@ -28,8 +28,8 @@ _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the resolved configurat
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import quiet
-    from ifrp_tf.presets import check_data, preset
+    from ifrp_tf.core import runtime
+    from ifrp_tf.core.presets import check_data, preset
     from ifrp_tf.styles import sets
 
     allowed = ["data.allow_reserved=true"] if _ALLOW.value else []
@@ -37,14 +37,14 @@ def main() -> int:
     sets.of(config.data)
     if not _DRY_RUN.value:
         check_data(_PRESET.value, _DATA.value)
-    with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
-        from ifrp_tf import train
+    with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
+        from ifrp_tf.training import run
 
     if _DRY_RUN.value:
-        print(train.describe(config, _DATA.value))
+        print(run.describe(config, _DATA.value))
         return 0
     logging.set_verbosity(logging.INFO)
-    train.run(
+    run.run(
         config,
         _DATA.value,
         _RUN_DIR.value,

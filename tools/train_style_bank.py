@@ -29,18 +29,18 @@ _SEED = flags.DEFINE_integer("seed", 1, "Of everything random.", lower_bound=0)
 
 def main() -> int:
     """Returns the exit code."""
-    from ifrp_tf import inputs, quiet
+    from ifrp_tf.core import files, runtime
 
-    inputs.require(*_STYLES.value, _PHOTOS.value, _OUTPUT.value if _ADD.value else "")
-    with quiet.start_up():  # late: --help and wrong usage need no TensorFlow
-        from ifrp_tf import style_training
-    count = len(style_training.read_styles(_STYLES.value))
-    style_training.run(
+    files.require(*_STYLES.value, _PHOTOS.value, _OUTPUT.value if _ADD.value else "")
+    with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
+        from ifrp_tf.systems.style_bank import training
+    count = len(training.read_styles(_STYLES.value))
+    training.run(
         _STYLES.value,
         _PHOTOS.value,
         _OUTPUT.value,
         _RUN_DIR.value,
-        style_training.StyleTraining(
+        training.StyleTraining(
             pictures=_PICTURES.value or (1500 if _ADD.value else 3000) * count,
             batch_size=_BATCH.value,
             learning_rate=_RATE.value or (1e-2 if _ADD.value else 2e-3),

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ifrp_tf.archives import read_arrays
-from ifrp_tf.errors import DataError
-from ifrp_tf.types import Tensor
+from ifrp_tf.core.archives import read_arrays
+from ifrp_tf.core.errors import DataError
+from ifrp_tf.core.types import Tensor
 
 PREFIX = "bank_"
 """What names of learned styles begin with: `bank_candy` is not the formula `candy`."""

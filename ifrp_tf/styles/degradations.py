@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
+from ifrp_tf.core.types import Tensor
 from ifrp_tf.styles.filters import amount, chance, draws, grain, luminance, smooth
 from ifrp_tf.styles.palettes import bend, signed, unit
-from ifrp_tf.types import Tensor
 
 
 def degrade(portraits: Tensor, params: Tensor, field: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from ifrp_tf import images
-from ifrp_tf.errors import ConfigError, DataError
-from ifrp_tf.types import Tensor
+from ifrp_tf.core.errors import ConfigError, DataError
+from ifrp_tf.core.types import Tensor
+from ifrp_tf.pictures import images
 
 EPSILON = 1e-4
 """Share of the mean eigenvalue that is added to all of them: a Gram matrix of few pictures is singular."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from keras import ops
 
+from ifrp_tf.core.types import Tensor
 from ifrp_tf.styles.filters import (
     amount,
     chance,
@@ -23,7 +24,6 @@ from ifrp_tf.styles.filters import (
     step,
 )
 from ifrp_tf.styles.palettes import bend, dress, ink, lay, paper, signed, unit
-from ifrp_tf.types import Tensor
 
 
 def wobble(picture: Tensor, field: Tensor, reach: Tensor | float, sigma: Tensor | float = 5.0) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from ifrp_tf.types import Tensor
+from ifrp_tf.core.types import Tensor
 
 LUMINANCE = (0.2989, 0.5870, 0.1140)
 GRID = 44  # tiles along a side for which seeds are held: enough for cells of 3 pixels and a margin

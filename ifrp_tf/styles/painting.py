@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from keras import ops
 
+from ifrp_tf.core.types import Tensor
 from ifrp_tf.styles.drawing import wobble
 from ifrp_tf.styles.filters import (
     amount,
@@ -26,7 +27,6 @@ from ifrp_tf.styles.filters import (
     tiles,
 )
 from ifrp_tf.styles.palettes import dress, lay, paint, paper, signed, unit
-from ifrp_tf.types import Tensor
 
 
 def kuwahara(picture: Tensor, radius: Tensor) -> Tensor:

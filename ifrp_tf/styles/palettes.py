@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from keras import ops
 
+from ifrp_tf.core.types import Tensor
 from ifrp_tf.styles.filters import amount, chance, draws, luminance
-from ifrp_tf.types import Tensor
 
 
 def unit(picture: Tensor) -> Tensor:

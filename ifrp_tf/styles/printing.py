@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from keras import ops
 
+from ifrp_tf.core.types import Tensor
 from ifrp_tf.styles.drawing import even, wobble
 from ifrp_tf.styles.filters import (
     amount,
@@ -35,7 +36,6 @@ from ifrp_tf.styles.palettes import (
     signed,
     unit,
 )
-from ifrp_tf.types import Tensor
 
 
 def posterise(tone: Tensor, levels: Tensor, softness: Tensor | float = 0.12) -> Tensor:

@@ -16,13 +16,13 @@ from typing import TypeAlias
 
 from keras import ops
 
-from ifrp_tf.errors import ConfigError
+from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.core.types import Tensor
 from ifrp_tf.styles.drawing import charcoal, crayon, engraving, pencil, sketch
 from ifrp_tf.styles.formulas import TRAIN
 from ifrp_tf.styles.painting import impasto, oil, pointillism, swirl, watercolour
 from ifrp_tf.styles.printing import comic, contours, halftone, statistics, tonal, woodblock
 from ifrp_tf.styles.tiling import facets, mosaic, stained_glass
-from ifrp_tf.types import Tensor
 
 StyleFunction: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`(photos [N, H, W, 3], params [N, 16], field [N, H, W, 3]) -> portraits`: ranges as in `stylise`."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ifrp_tf.errors import ConfigError, DataError
-from ifrp_tf.sections import DataConfig
-from ifrp_tf.settings import nearest
+from ifrp_tf.core.config import DataConfig, nearest
+from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.styles import bank, formulas
 
 RESERVED: tuple[str, ...] = (*formulas.RESERVED, *bank.RESERVED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from keras import ops
 
+from ifrp_tf.core.types import Tensor
 from ifrp_tf.styles.filters import (
     amount,
     coordinates,
@@ -23,7 +24,6 @@ from ifrp_tf.styles.filters import (
 )
 from ifrp_tf.styles.palettes import dress, ink, lay, paper, signed, unit
 from ifrp_tf.styles.printing import outline, posterise
-from ifrp_tf.types import Tensor
 
 
 def mosaic(photos: Tensor, params: Tensor, field: Tensor) -> Tensor:

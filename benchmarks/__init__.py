@@ -1,0 +1,1 @@
+"""Measurements of speed. Development only, never shipped."""

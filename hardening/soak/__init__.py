@@ -1,0 +1,1 @@
+"""A served model under load from clients that hang, cancel and leave."""

@@ -1,0 +1,1 @@
+"""A served model without TensorFlow or Keras."""

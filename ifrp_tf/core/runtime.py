@@ -1,0 +1,145 @@
+"""The process: a quiet start of TensorFlow, the log of a run, progress on a terminal, threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ifrp_tf.core.errors import ConfigError
+
+# ---- TensorFlow without its start-up chatter, for whoever asked for silence with ----
+
+
+@contextmanager
+def start_up() -> Iterator[None]:
+    """Holds back what is written to the error stream inside, if `TF_CPP_MIN_LOG_LEVEL` is 2 or 3.
+
+    TensorFlow prints its first lines before it has read that variable, from C++ that Python cannot silence.
+    They are dropped, unless an exception ends the block: then they are printed, for they may say why.
+
+    Example:
+        >>> with start_up():
+        ...     import tensorflow  # doctest: +SKIP
+    """
+    wanted = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("2", "3") and "tensorflow" not in sys.modules
+    if not wanted or sys.stderr is None:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+# ---- Where a long piece of work says how it goes: a file in its folder, and the terminal ----
+
+
+@contextmanager
+def logged_to(path: str | Path) -> Iterator[None]:
+    """Appends what is logged at level INFO and above to a file, and shows it on standard error.
+
+    Args:
+        path: the file; its folder exists.
+
+    Example:
+        >>> with logged_to("runs/modern/log.txt"):
+        ...     logging.info("step %d", 1)
+    """
+    root, level = logging.getLogger(), logging.getLogger().level
+    file: logging.Handler = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    screen = logging.StreamHandler()
+    screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    try:
+        for handler in (file, screen):
+            root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        yield
+    finally:
+        root.setLevel(level)
+        for handler in (file, screen):
+            root.removeHandler(handler)
+        file.close()
+
+
+# ---- What a person at a terminal sees of a long run: failures as lines, and a bar where ----
+
+
+class Console:
+    """Shows pictures of a report on the error stream; the bar only appears on a terminal.
+
+    Args:
+        total: how many pictures there are.
+
+    Example:
+        >>> with Console(2) as console:
+        ...     console.show({"input": "x.png", "status": "recovered"})
+    """
+
+    def __init__(self, total: int) -> None:
+        watched = sys.stderr is not None and sys.stderr.isatty()
+        self._bar = tqdm(total=total, unit="picture", disable=not watched, file=sys.stderr)
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, entry: dict[str, Any]) -> None:
+        """Shows one picture's entry of the report.
+
+        Args:
+            entry: `input`, `status`, and for a failure `reason` and `message`.
+        """
+        if entry["status"] == "failed":
+            self._bar.write(f"{entry['input']!r}: {entry['reason']}: {entry['message']}", file=sys.stderr)
+        self._bar.update()
+
+
+# ---- Threads ----
+
+
+def use_threads(count: int) -> int:
+    """Gives TensorFlow a number of threads; before its first operation.
+
+    Args:
+        count: 1 to 1,024, or 0 for one on each core that this process may use, which is TensorFlow's way.
+
+    Returns:
+        How many that is.
+
+    Raises:
+        ConfigError: another number, or TensorFlow has started.
+    """
+    if not 0 <= count <= 1024:
+        raise ConfigError(f"Expected threads from 0 (all cores) to 1024. Received: {count}.")
+    if not count:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    import tensorflow as tf  # late: this module is imported where TensorFlow is not wanted
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(count)
+    except RuntimeError as error:
+        message = f"Expected TensorFlow not to have started when threads are set. Received: {error}"
+        raise ConfigError(message) from error
+    return count

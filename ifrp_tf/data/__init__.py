@@ -1,0 +1,1 @@
+"""Photographs on disk to endless batches of (portrait, photo, transform)."""

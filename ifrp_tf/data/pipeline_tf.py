@@ -1,0 +1,163 @@
+"""Photographs -> `tf.data` of (portrait, photo) batches, stylised on the fly.
+
+Position in the data is ONE integer, the step. Which photographs, tilts, styles and noise a step sees is a
+pure function of (seed, step), so resuming is setting the step, and there is no iterator to checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from ifrp_tf.core.config import Config, DataConfig
+from ifrp_tf.core.errors import DataError
+from ifrp_tf.core.types import Tensor
+from ifrp_tf.data import portraits, sketches
+from ifrp_tf.data.photos import PhotoSet
+from ifrp_tf.styles import sets
+
+
+def batches(
+    photos: PhotoSet, config: Config, *, step: int = 0, styles: Sequence[str] | None = None
+) -> tf.data.Dataset:
+    """Training batches from `step` on, without end.
+
+    There is no end on purpose: a training step that meets the end of its data fails half done, and what
+    does not depend on the data, such as counting the step, may have happened or not.
+
+    Args:
+        photos: training photographs.
+        config: `data`, and batch size and seed from `train`.
+        step: steps done so far.
+        styles: style names; the set named by `config.data.styles` by default.
+
+    Returns:
+        Dataset of (portrait, photo, transform): float32 [B, S, S, 3] in [-1, 1] twice, and float32 [B, 4],
+        the Spatial Transformer parameters that undo the misalignment.
+
+    Raises:
+        DataError: if there are fewer photographs than pictures in a batch.
+    """
+    train = config.train
+    if len(photos) < train.batch_size:
+        raise DataError(
+            f"Expected at least train.batch_size={train.batch_size} photographs. Received: {len(photos)}."
+        )
+    names = tuple(styles) if styles is not None else sets.of(config.data)
+    drawn = sketches.load(config.data)
+    pixels = tf.convert_to_tensor(np.ascontiguousarray(photos.pixels))
+    groups = train.batch_size // config.data.group
+
+    def group(number: Tensor) -> tuple[Tensor, ...]:
+        indices = _indices(number, config.data.group, len(photos), train.seed)
+
+        def styled() -> tuple[Tensor, ...]:
+            return make_group(tf.gather(pixels, indices), number, config.data, names, train.seed)
+
+        if drawn is None or not config.data.sketch_share:
+            return styled()
+        noise = _noise(config.data.group, number, train.seed)
+        chance = noise(portraits.SOURCE, 2)
+
+        def sketched() -> tuple[Tensor, ...]:
+            which = tf.cast(chance[:, 1] * len(drawn), tf.int32)
+            pair = [tf.gather(tf.constant(part), which) for part in (drawn.sketches, drawn.photos)]
+            return portraits.make_drawn_group(
+                pair[0], pair[1], tf.gather(pixels, indices), noise, config.data
+            )
+
+        return tf.cond(chance[0, 0] < config.data.sketch_share, sketched, styled)
+
+    dataset = tf.data.Dataset.range(step * groups, np.iinfo(np.int64).max)
+    dataset = dataset.map(group, num_parallel_calls=2, deterministic=True)
+    return _merge(dataset.batch(groups, drop_remainder=True)).prefetch(4)
+
+
+def fixed_portraits(
+    photos: PhotoSet, config: DataConfig, *, styles: Sequence[str], seed: int = 0, per_photo: int = 1
+) -> tf.data.Dataset:
+    """Portraits that never change, for validation and samples: photograph k in style k mod len(styles).
+
+    Args:
+        photos: held-out photographs; used in groups of one.
+        config: misalignment, degradation and strength; mirroring is off.
+        styles: names, taken in turn.
+        seed: of the noise.
+        per_photo: portraits of each photograph, in successive styles.
+
+    Returns:
+        Dataset of (portrait, photo, transform) like `batches`, one picture an element.
+    """
+    pixels = tf.convert_to_tensor(np.ascontiguousarray(photos.pixels))
+    names = tuple(styles)
+
+    def one(number: Tensor) -> tuple[Tensor, ...]:
+        index = number // per_photo
+        turn = tf.cast((index + number % per_photo) % len(names), tf.int32)
+        portrait, photo, transform = make_group(
+            tf.gather(pixels, index[None]), number, config, names, seed, style=turn, flip=False
+        )
+        return portrait[0], photo[0], transform[0]
+
+    return tf.data.Dataset.range(len(photos) * per_photo).map(one, num_parallel_calls=2, deterministic=True)
+
+
+def make_group(
+    pixels: Tensor,
+    number: Tensor,
+    config: DataConfig,
+    names: Sequence[str],
+    seed: int,
+    *,
+    style: Tensor | None = None,
+    flip: bool | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`portraits.make_group` with TensorFlow's stateless random numbers.
+
+    Args:
+        pixels: uint8 [n, S, S, 3].
+        number: int64 scalar: with `seed` it determines everything random.
+        config: how strongly.
+        names: style names to choose from.
+        seed: of the run.
+        style: index into `names`; random by default.
+        flip: overrides `config.flip`.
+
+    Returns:
+        (portrait, photo, transform) as in `batches`.
+    """
+    side = config.side
+    noise = _noise(tf.shape(pixels)[0], number, seed)
+    portrait, photo, transform = portraits.make_group(pixels, noise, config, names, style=style, flip=flip)
+    return tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
+
+
+def _noise(count: Tensor | int, number: Tensor, seed: int) -> portraits.Noise:
+    def noise(stream: int, *shape: int) -> Tensor:
+        key = tf.stack([tf.cast(seed, tf.int64), number * 16 + stream])
+        return tf.random.stateless_uniform((count, *shape), key)
+
+    return noise
+
+
+def _indices(number: Tensor, group: int, count: int, seed: int) -> Tensor:
+    """Which photographs group `number` takes: every pass over the data in a new order."""
+    chosen = []
+    for offset in range(group):  # one by one: the op pads a matrix of seeds along the wrong axis (TF 2.21)
+        position = number * group + offset
+        key = tf.stack([tf.cast(seed, tf.int64), position // count])
+        chosen.append(
+            tf.random.experimental.index_shuffle(position % count, key, tf.cast(count - 1, tf.int64))
+        )
+    return tf.stack(chosen)
+
+
+def _merge(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """[groups, n, ...] -> [groups * n, ...]."""
+
+    def merge(*parts: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0)) for part in parts)
+
+    return dataset.map(merge, num_parallel_calls=1, deterministic=True)

@@ -1,0 +1,215 @@
+"""What the web page shows of a picture: its faces, the recovered ones in their place, and files to keep.
+
+There is no page in here and no Gradio: `demo_page` draws it, `demo_server` serves it.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ifrp_tf.core.errors import ImageError
+from ifrp_tf.core.files import read_bytes
+from ifrp_tf.pictures import decoding, images
+from ifrp_tf.pictures.blending import paste
+from ifrp_tf.pictures.geometry import SMALLEST_FACE, Place
+from ifrp_tf.recovery import folder
+from ifrp_tf.recovery.manifest import PASTED, names
+from ifrp_tf.recovery.recoverer import Recoverer
+from ifrp_tf.recovery.scene import Options, Recovered
+from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
+
+FILE_BYTES = 32 * 2**20
+"""The largest file that the page takes."""
+
+PIXELS = 25_000_000
+"""The most pixels that the page takes: it keeps every visitor's picture in memory."""
+
+PREVIEW = 1280
+"""The longest side of what the page shows, pixels; files are of the full size."""
+
+MOST_UNCERTAIN = 12
+"""Faces of one picture whose uncertainty is measured: each is sixteen portraits to the network."""
+
+Opened = Callable[[], Recoverer]
+"""The model to ask about one picture, as it is at that moment."""
+
+_TAKEN, _LEFT = (
+    (255, 208, 0),
+    (170, 170, 170),
+)  # frames of faces that are recovered, and of those that are not
+
+
+class Shown(NamedTuple):
+    """A picture file and what is written below it."""
+
+    path: Path
+    caption: str
+
+
+@dataclass(eq=False)
+class Result:
+    """What was made of one picture; its files vanish with it.
+
+    Attributes:
+        stem: what the names of its files begin with.
+        pixels: uint8 [H, W, 3], the picture.
+        notes: what was done to read it.
+        done: the faces that were found, and the recovered ones.
+        recoverer: the model that answered.
+        uncertain: of the recovered faces, once it was asked for.
+    """
+
+    stem: str
+    pixels: np.ndarray
+    notes: tuple[str, ...]
+    done: Recovered
+    recoverer: Recoverer
+    uncertain: list[Uncertainty] = field(default_factory=list)
+    _folder: tempfile.TemporaryDirectory[str] = field(
+        default_factory=lambda: tempfile.TemporaryDirectory(prefix="ifrp_demo_")
+    )
+
+    @property
+    def placed(self) -> list[tuple[Place, np.ndarray]]:
+        """The recovered faces whose place in the picture is known."""
+        pairs = zip(self.done.scene.places, self.done.recovered, strict=True)
+        return [(place, face) for place, face in pairs if place is not None]
+
+    def message(self) -> str:
+        """What was found, in words."""
+        faces, chosen = len(self.done.scene.faces), len(self.done.scene.chosen)
+        words = f"{faces} face{'s' * (faces != 1)} found, {chosen} recovered."
+        if any(face.place is None for face in self.done.scene.faces):
+            words = "No face was found, or none was looked for: the picture as a whole is taken for one."
+        elif chosen < faces:
+            words += f" Faces below {SMALLEST_FACE} pixels are not recovered: there is nothing to see."
+        return " ".join([words, *(f"Note: {note.replace('_', ' ')}." for note in self.notes)])
+
+    def found(self) -> Path:
+        """The picture with a frame and a number for every face."""
+        small, factor = _preview(self.pixels)
+        canvas = Image.fromarray(small)
+        pen, chosen = ImageDraw.Draw(canvas), set(self.done.scene.chosen)
+        for index, face in enumerate(self.done.scene.faces):
+            if face.place is not None:
+                _frame(pen, _scaled(face.place, factor), str(index + 1), _TAKEN if index in chosen else _LEFT)
+        return self._write(f"{self.stem}_faces.png", np.array(canvas))
+
+    def before_after(self, strength: float) -> tuple[Path, Path] | None:
+        """Two pictures of one size to compare: the given one, and with recovered faces.
+
+        Args:
+            strength: of the recovered faces, 0 to 1; of no effect on a picture taken as a whole.
+
+        Returns:
+            None where no face was recovered.
+        """
+        if not self.done.scene.chosen:
+            return None
+        if not self.placed:
+            before, after = self.done.scene.portraits[0], self.done.recovered[0]
+        else:
+            before, factor = _preview(self.pixels)
+            places = [_scaled(place, factor) for place, _ in self.placed]
+            after = paste(before, places, [face for _, face in self.placed], strength=strength)
+        return self._write("before.png", before), self._write("after.png", after)
+
+    def faces(self, uncertain: bool = False) -> list[Shown]:
+        """The recovered faces, from the left to the right.
+
+        Args:
+            uncertain: beside each also how far it depends on what should not matter (`uncertainty`).
+
+        Raises:
+            ModelError: the model gave no usable answer.
+        """
+        count, pictures = len(self.done.scene.faces), []
+        recovered, spreads = (names(self.stem, [kind], count) for kind in ("recovered", "uncertainty"))
+        for portrait in self.done.scene.portraits[len(self.uncertain) : MOST_UNCERTAIN] if uncertain else ():
+            self.uncertain.append(estimate(self.recoverer.recover_batch, portrait))
+        for k, index in enumerate(self.done.scene.chosen):
+            path = self._write(recovered[index], self.done.recovered[k])
+            pictures.append(Shown(path, f"Face {index + 1}"))
+            if uncertain and k < len(self.uncertain):
+                path = self._write(spreads[index], self.uncertain[k].picture)
+                pictures.append(Shown(path, f"uncertainty {self.uncertain[k].value:.3f}"))
+        return pictures
+
+    def files(self, strength: float) -> list[Path]:
+        """What can be kept, in full size: each recovered face, and the picture with them.
+
+        Args:
+            strength: of the faces in the picture, 0 to 1.
+        """
+        kept = [shown.path for shown in self.faces()]
+        if self.placed:
+            places, faces = [place for place, _ in self.placed], [face for _, face in self.placed]
+            pasted = paste(self.pixels, places, faces, strength=strength)
+            kept.append(self._write(f"{self.stem}_{PASTED}.png", pasted))
+        return kept
+
+    def _write(self, name: str, pixels: np.ndarray) -> Path:
+        path = Path(self._folder.name, name)
+        text = folder.provenance(self.recoverer.name, self.recoverer.fingerprint)
+        images.write_png(
+            path, pixels, text=None if name in ("before.png", f"{self.stem}_faces.png") else text
+        )
+        return path
+
+
+def recover(path: str | Path, name: str, opened: Opened, faces: str = "auto") -> Result:
+    """Recovers the faces of an uploaded file.
+
+    Args:
+        path: where it lies.
+        name: what its owner calls it; names of files are made of it.
+        opened: gives the model.
+        faces: `auto`, they are looked for; `whole`, the picture is one face.
+
+    Raises:
+        ImageError: the file cannot be used, as `images.read` says, or is too large for a page.
+        ModelError: there is no model, or it gave no usable answer.
+    """
+    picture = decoding.decode(read_bytes(path, FILE_BYTES), images.WHITE)
+    height, width = picture.pixels.shape[:2]
+    if height * width > PIXELS:
+        message = f"expected up to {PIXELS:,} pixels on this page, received {width:,} x {height:,}."
+        raise ImageError("too_large", message, hint="tools/recover.py takes larger ones.")
+    recoverer = opened()
+    done = recoverer.recover_faces(picture.pixels, Options(faces=faces))
+    stem = re.sub(r"[^\w-]+", "_", Path(name).stem).strip("_")[:40] or "picture"
+    return Result(stem, picture.pixels, picture.notes, done, recoverer)
+
+
+def _preview(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    factor = min(1.0, PREVIEW / max(pixels.shape[:2]))
+    if factor == 1.0:
+        return pixels, factor
+    size = (round(pixels.shape[1] * factor), round(pixels.shape[0] * factor))
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)), factor
+
+
+def _scaled(place: Place, factor: float) -> Place:
+    return replace(place, x=place.x * factor, y=place.y * factor, side=place.side * factor)
+
+
+def _frame(pen: ImageDraw.ImageDraw, place: Place, number: str, colour: tuple[int, int, int]) -> None:
+    corners = [(float(x), float(y)) for x, y in place.corners()]
+    width = max(2, round(place.side / 60))
+    pen.line([*corners, *corners[:2]], fill=(0, 0, 0), width=2 * width, joint="curve")
+    pen.line([*corners, *corners[:2]], fill=colour, width=width, joint="curve")
+    font = ImageFont.load_default(max(12.0, min(36.0, place.side / 5)))
+    left, top, right, bottom = pen.textbbox((0, 0), number, font=font)
+    pad = (bottom - top) / 3
+    wide, high = right - left + 2 * pad, bottom - top + 2 * pad
+    x, y = max(0.0, corners[0][0]), max(0.0, corners[0][1] - high - width)  # above it: faces may be small
+    pen.rectangle((x, y, x + wide, y + high), fill=colour)
+    pen.text((x + pad - left, y + pad - top), number, fill=(0, 0, 0), font=font)

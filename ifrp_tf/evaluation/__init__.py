@@ -1,0 +1,1 @@
+"""Measuring a model: protocols, measurements, statistics, reports."""

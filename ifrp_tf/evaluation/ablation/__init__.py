@@ -1,0 +1,1 @@
+"""The paper's tables of ablations, and our recipe's."""

@@ -1,0 +1,1 @@
+"""Where a model errs and what its parts are worth."""

@@ -1,0 +1,61 @@
+"""What an evaluation is asked for; without TensorFlow and Keras, so that wrong usage is told at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from ifrp_tf.core.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `tools/evaluate.py` is asked for.
+
+    Attributes:
+        model: as in `Recoverer.load`.
+        json: file for the result; the rows stand beside it in `<stem>.rows.jsonl`.
+        portraits: folder of `<style>/<name>.<ext>`; with `photos`, in place of a protocol.
+        photos: folder of `<name>.<ext>`.
+        protocol: name of a built-in protocol; empty for folders.
+        faces: test photographs of `procedural`.
+        sketches: folder of `sketches`.
+        styles: of `procedural`: a set or names.
+        limit: photographs of a built-in protocol; 0 = all.
+        seed: of a built-in protocol.
+        gallery: folder of photographs to search; empty: those of the protocol.
+        descriptor: `dlib`, `mobilefacenet`, `facenet` or `none`.
+        weights: folder of the descriptor's weights; for `facenet` also its weights file.
+        detect: pictures of each style in which a detector looks for a face.
+        report: folder for the report; empty for none.
+        trust: load a model whose checksums do not match.
+    """
+
+    model: str
+    json: str
+    portraits: str = ""
+    photos: str = ""
+    protocol: str = ""
+    faces: str = "data/faces/test"
+    sketches: str = "data/sketches"
+    styles: str = "reserved"
+    limit: int = 0
+    seed: int = 0
+    gallery: str = ""
+    descriptor: str = "dlib"
+    weights: str = "data/weights"
+    detect: int = 0
+    report: str = ""
+    trust: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.portraits) != bool(self.photos) or bool(self.portraits) == bool(self.protocol):
+            raise ConfigError(
+                "Expected --portraits=DIR and --photos=DIR, or --protocol=NAME. "
+                f"Received: {self.portraits!r}, {self.photos!r}, {self.protocol!r}."
+            )
+        for name in ("limit", "seed", "detect"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"Expected --{name} to be at least 0. Received: {getattr(self, name)}.")
+        if Path(self.json).is_dir():
+            raise ConfigError(f"Expected --json to be a file. Received: the folder {self.json!r}.")

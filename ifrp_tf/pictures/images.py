@@ -1,0 +1,252 @@
+"""The front door for pictures: a file, bytes or an array to upright uint8 RGB, or an error that says why not.
+
+Outside a network pictures are uint8 RGB, 0-255; inside they are float32 in [-1, 1]. `to_model_range`,
+`to_levels` and `to_uint8` are the only ways across. The rooms that share the work (`formats`, `colours`,
+`codec`, `files`, `framing`) are offered here under one name. Nothing here imports TensorFlow or Keras until a
+tensor asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ifrp_tf.core.errors import ConfigError, ImageError
+from ifrp_tf.core.files import list_pictures, read_bytes, write_bytes_atomic
+from ifrp_tf.core.types import Tensor
+from ifrp_tf.pictures.decoding import (
+    FORMATS,
+    MAX_ASPECT,
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MIN_SIDE,
+    SUFFIXES,
+    Picture,
+    check_size,
+    decode,
+    describe_array,
+    encode_png,
+)
+from ifrp_tf.pictures.framing import centre_crop, fit, grid, letterbox, resize, side_by_side
+
+__all__ = [
+    "FORMATS", "MAX_ASPECT", "MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "MIN_SIDE", "WHITE", "Picture",
+    "centre_crop", "encode_png", "fit", "from_array", "grid", "letterbox", "list_pictures", "read", "resize",
+    "side_by_side", "to_levels", "to_model_range", "to_uint8", "write_bytes_atomic", "write_png",
+]  # fmt: skip
+
+WHITE = (255, 255, 255)
+"""What lies behind transparent pixels unless a caller says otherwise."""
+
+_HALF_RANGE = 127.5
+
+
+def read(source: str | Path | bytes, *, background: tuple[int, int, int] = WHITE) -> Picture:
+    """Reads a picture: a JPEG, PNG, WebP, BMP, TIFF or GIF, recognised by its content, whatever its name.
+
+    The pixels come upright (EXIF), in 8-bit sRGB (profiles, CMYK, grey, palettes, 16 bits), laid on the
+    background where they are transparent, and from the first frame. What was done stands in the notes. The
+    size is judged by the header, before any pixel is decoded. May be called from several threads.
+
+    Args:
+        source: A path, always literal, or the bytes of a file.
+        background: What lies behind transparent pixels, RGB 0-255.
+
+    Returns:
+        The picture: uint8 [H, W, 3] and what is known of it.
+
+    Raises:
+        ImageError: With the reason `missing`, `not_a_file`, `unreadable`, `empty`, `not_an_image`,
+            `unsupported_format`, `truncated`, `corrupt`, `too_large`, `too_small`, `too_elongated` or
+            `not_finite`.
+        ConfigError: The background is not a colour.
+
+    Example:
+
+    >>> read(encode_png(np.zeros((16, 20, 3), np.uint8))).notes
+    ('low_contrast',)
+    """
+    background = _colour(background)
+    name, suffix = "the given bytes", ""
+    if isinstance(source, str | Path):
+        name, suffix = repr(str(source)), Path(source).suffix.lower()
+    try:
+        data = read_bytes(source, MAX_FILE_BYTES) if isinstance(source, str | Path) else source
+        picture = decode(data, background)
+    except ImageError as error:
+        raise ImageError(error.reason, f"{name}: {error.message}", hint=error.hint) from error
+    if suffix and SUFFIXES.get(suffix) != picture.format:
+        note = f"{picture.format} data in a {suffix} file"
+        picture = replace(picture, notes=(note, *picture.notes))
+    return picture
+
+
+def _colour(colour: Sequence[int]) -> tuple[int, int, int]:
+    levels = list(colour) if isinstance(colour, tuple | list) else []
+    if len(levels) != 3 or not all(isinstance(level, int) and 0 <= level <= 255 for level in levels):
+        raise ConfigError(f"expected a colour of three whole numbers from 0 to 255, received {colour!r}.")
+    return levels[0], levels[1], levels[2]
+
+
+def from_array(array: np.ndarray, *, background: tuple[int, int, int] = WHITE) -> np.ndarray:
+    """Checks a user's array, and brings its two documented variants to uint8 [H, W, 3]. Nothing is guessed.
+
+    The channels must be RGB: that they were BGR cannot be seen.
+
+    Args:
+        array: uint8, 0-255: RGB [H, W, 3], grey [H, W] or RGB with transparency [H, W, 4].
+        background: What lies behind transparent pixels, RGB 0-255.
+
+    Returns:
+        uint8 [H, W, 3], contiguous; the same memory where nothing had to be done.
+
+    Raises:
+        ImageError: With reason `bad_array` (another type, shape or range), `not_finite`, `too_small`,
+            `too_large` or `too_elongated`; the message says what was received.
+        ConfigError: The background is not a colour.
+
+    Example:
+
+    >>> from_array(np.full((16, 16), 9, np.uint8)).shape
+    (16, 16, 3)
+    """
+    background = _colour(background)
+
+    hint, reason = "Scale it to 0-255 and cast it.", "bad_array"
+    if isinstance(array, np.ndarray) and array.dtype == np.uint8:
+        if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)):
+            check_size(array.shape[1], array.shape[0])
+            hint = "It looks like a picture in [0, 1] that was cast: scale it to 0-255 first."
+            if array.max() != 1:
+                return _to_three_channels(array, background)
+        else:
+            hint = "If its channels come first, transpose it; give one picture at a time."
+    elif isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array).all():
+        hint, reason = "It holds NaN or infinity.", "not_finite"
+    expected = "expected uint8 [H, W, 3], [H, W] or [H, W, 4], 0-255"
+    raise ImageError(reason, f"{expected}, received {describe_array(array)}.", hint=hint)
+
+
+def _to_three_channels(array: np.ndarray, background: tuple[int, int, int]) -> np.ndarray:
+    if array.ndim == 2:
+        return np.repeat(array[:, :, None], 3, axis=2)
+    if array.shape[2] == 4:
+        canvas = Image.new("RGB", array.shape[1::-1], background)
+        image = Image.fromarray(np.ascontiguousarray(array))
+        canvas.paste(image.convert("RGB"), mask=image.getchannel("A"))
+        return np.array(canvas)
+    return np.ascontiguousarray(array)
+
+
+def to_model_range(levels: Tensor) -> Tensor:
+    """Maps levels 0-255 to the range inside networks, [-1, 1].
+
+    NumPy arrays stay NumPy arrays and are checked; anything else goes through `keras.ops`, unchecked, so that
+    this works in `tf.data`, in a compiled step and on any backend.
+
+    Args:
+        levels: uint8, or unrounded float levels, 0-255, of any shape.
+
+    Returns:
+        float32 of the same shape, in [-1, 1].
+
+    Raises:
+        ImageError: A NumPy array holds NaN, infinity or values outside 0-255.
+
+    Example:
+
+    >>> to_model_range(np.array([0, 255], np.uint8))
+    array([-1.,  1.], dtype=float32)
+    """
+    if isinstance(levels, np.ndarray):
+        if levels.dtype != np.uint8 and levels.size and not (levels.min() >= 0 and levels.max() <= 255):
+            _refuse_not_finite(levels)
+            raise ImageError("bad_array", f"expected levels 0-255, received {describe_array(levels)}.")
+        return levels.astype(np.float32) / np.float32(_HALF_RANGE) - np.float32(1)
+    from keras import ops
+
+    return ops.cast(levels, "float32") / _HALF_RANGE - 1.0
+
+
+def to_levels(model_range: Tensor) -> Tensor:
+    """Maps [-1, 1] to float levels 0-255, neither rounded nor clipped, and differentiable: what VGG takes.
+
+    Args:
+        model_range: Floats in [-1, 1], of any shape.
+
+    Returns:
+        float32 of the same shape, 0-255.
+
+    Example:
+
+    >>> to_levels(np.array([-1.0, 0.0], np.float32))
+    array([  0. , 127.5], dtype=float32)
+    """
+    if isinstance(model_range, np.ndarray):
+        return (model_range.astype(np.float32) + np.float32(1)) * np.float32(_HALF_RANGE)
+    from keras import ops
+
+    return (ops.cast(model_range, "float32") + 1.0) * _HALF_RANGE
+
+
+def to_uint8(model_range: Tensor) -> Tensor:
+    """Maps a network's output in [-1, 1] to a picture: clipped, and rounded with halves away from zero.
+
+    A NumPy array that is not finite is refused, for cast to uint8 it would be a plausible black face. A
+    backend tensor cannot be checked in a compiled graph: there the caller must see that it is finite.
+
+    Args:
+        model_range: Floats in [-1, 1], of any shape; beyond it they are clipped.
+
+    Returns:
+        uint8 of the same shape, 0-255.
+
+    Raises:
+        ImageError: A NumPy array holds NaN or infinity (`not_finite`) or no floats (`bad_array`).
+
+    Example:
+
+    >>> to_uint8(np.array([-1.0, 0.0, 2.0], np.float32))
+    array([  0, 128, 255], dtype=uint8)
+    """
+    if isinstance(model_range, np.ndarray):
+        if model_range.dtype.kind not in "fV":
+            received = describe_array(model_range)
+            raise ImageError("bad_array", f"expected floats in [-1, 1], received {received}.")
+        _refuse_not_finite(model_range)
+        return np.floor(np.clip(to_levels(model_range), 0, 255) + np.float32(0.5)).astype(np.uint8)
+    from keras import ops
+
+    return ops.cast(ops.floor(ops.clip(to_levels(model_range), 0.0, 255.0) + 0.5), "uint8")
+
+
+def _refuse_not_finite(array: np.ndarray) -> None:
+    bad = array.size - int(np.isfinite(array).sum())
+    if bad:
+        message = f"expected finite numbers, received NaN or infinity in {bad:,} of {array.size:,} values."
+        raise ImageError("not_finite", message)
+
+
+def write_png(path: str | Path, pixels: np.ndarray, *, text: Mapping[str, str] | None = None) -> None:
+    """Writes a PNG, whole or not at all, that holds the pixels, the given text and no other metadata.
+
+    Args:
+        path: Where to write; an existing file is replaced.
+        pixels: uint8 [H, W, 3], RGB, 0-255.
+        text: Text chunks, such as `{"Software": "ifrp_tf"}`.
+
+    Raises:
+        ImageError: The pixels are of another type or shape.
+        ConfigError: A key or a text cannot be stored.
+        DataError: The file could not be written.
+
+    Example:
+
+    >>> write_png("recovered.png", np.zeros((128, 128, 3), np.uint8))  # doctest: +SKIP
+    """
+    write_bytes_atomic(path, encode_png(pixels, text))

@@ -1,0 +1,1 @@
+"""Recovering faces from pictures and folders of pictures."""

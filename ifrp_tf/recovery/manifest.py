@@ -1,0 +1,312 @@
+"""What a recovery run has done: manifest and report of its output folder, names of outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from ifrp_tf.core.errors import ConfigError, DataError
+from ifrp_tf.pictures.decoding import SUFFIXES
+
+# ---- What an output folder knows of itself: a manifest of what was made from what, its lock, ----
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs into one folder are not kept apart there
+    fcntl = None  # type: ignore[assignment]
+
+MANIFEST, REPORT = ".ifrp_manifest.jsonl", "report.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """One line of the manifest: what was made from one input.
+
+    Attributes:
+        sha256: of the input's bytes.
+        size: of the input, bytes.
+        mtime_ns: modification time of the input.
+        model: hash of the model.
+        outputs: files made, relative to the output folder.
+        box: of the upright input as a whole: x, y, width, height in pixels.
+        notes: what the decoder did or noticed.
+        faces: entries of the faces that were looked for and found; empty where the input is one as a whole.
+        settings: `options.Options.settings` under which it was made.
+        uncertainty: one number for each recovered face, 0 to 1, where that was asked for.
+    """
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    model: str
+    outputs: tuple[str, ...]
+    box: tuple[int, int, int, int]
+    notes: tuple[str, ...]
+    faces: tuple[dict[str, Any], ...] = ()
+    settings: str = ""
+    uncertainty: tuple[float, ...] = ()
+
+
+class Manifest:
+    """The manifest of an output folder, open and locked: one process writes into a folder at a time.
+
+    A line is added before the outputs that it names are written, so that an output that exists and is named
+    there is the output of that line. A last line cut by a kill is passed over.
+
+    Args:
+        folder: the output folder; made if missing.
+
+    Raises:
+        ConfigError: the folder cannot be made or written to.
+        DataError: another process is writing into it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = folder / MANIFEST
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115 - stays open, holding the lock
+        except OSError as error:
+            raise ConfigError(
+                f"Expected --output to be a folder that can be written to. "
+                f"Received: {str(folder)!r}: {error.strerror}."
+            ) from error
+        try:
+            if fcntl is not None:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            message = (
+                f"Expected to be alone in writing to {str(folder)!r}. Received: another run is at work there."
+            )
+            raise DataError(message, hint="Wait for it, or choose another --output.") from error
+        except OSError:
+            pass  # a file system without locks
+        self._lock = threading.Lock()
+        self._outputs: set[str] = set()
+        self._made = self._read()
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def get(self, key: str) -> Made | None:
+        """What was made last from the input of that name, or None."""
+        return self._made.get(key)
+
+    def outputs(self) -> frozenset[str]:
+        """Every file that was ever made here, relative to the folder."""
+        return frozenset(self._outputs)
+
+    def add(self, key: str, made: Made) -> None:
+        """Adds a line, on the disk when this returns; any thread may.
+
+        Raises:
+            DataError: it could not be written.
+        """
+        line = json.dumps({"input": key, **vars(made)})
+        try:
+            with self._lock:
+                self._file.write(line + "\n")
+                self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise DataError(f"the manifest could not be written: {error.strerror}.") from error
+        self._made[key] = made
+
+    def _read(self) -> dict[str, Made]:
+        self._file.seek(0)
+        found: dict[str, Made] = {}
+        text = "\n"
+        for text in self._file:
+            with suppress(ValueError, TypeError, KeyError, AttributeError):
+                values = json.loads(text)
+                tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+                key: str = values.pop("input")
+                found[key] = Made(**{**values, **tuples})
+                self._outputs.update(found[key].outputs)
+        if not text.endswith("\n"):
+            self._file.write("\n")  # ends the line that a kill cut
+        return found
+
+
+class ReportWriter:
+    """Writes `report.json` picture by picture, so that memory does not grow with the folder.
+
+    The file appears under its name when it is closed; until then an earlier report stays.
+
+    Args:
+        path: of the report.
+        head: what stands before the pictures.
+    """
+
+    def __init__(self, path: Path, head: dict[str, Any]) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            self._file: TextIO = open(self._temporary, "w", encoding="utf-8")  # noqa: SIM115
+            self._file.write(json.dumps(head, indent=1)[:-2] + ',\n "pictures": [')
+        except OSError as error:
+            raise DataError(f"{str(path)!r} could not be written: {error.strerror}.") from error
+        self._separator = "\n  "
+
+    def add(self, entries: Sequence[dict[str, Any]]) -> None:
+        """Adds pictures.
+
+        Raises:
+            DataError: they could not be written.
+        """
+        try:
+            for entry in entries:
+                self._file.write(self._separator + json.dumps(entry))
+                self._separator = ",\n  "
+        except OSError as error:
+            raise DataError(f"{str(self._path)!r} could not be written: {error.strerror}.") from error
+
+    def close(self, tail: dict[str, Any]) -> None:
+        """Ends the report with `tail` and gives it its name.
+
+        Raises:
+            DataError: it could not be written.
+        """
+        try:
+            self._file.write("\n ],\n" + json.dumps(tail, indent=1)[2:] + "\n")
+            self._file.close()
+            os.replace(self._temporary, self._path)
+        except OSError as error:
+            self.discard()
+            raise DataError(f"{str(self._path)!r} could not be written: {error.strerror}.") from error
+
+    def discard(self) -> None:
+        """Leaves no half report behind; does nothing after `close`."""
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink()
+
+
+# ---- What the outputs of a folder run are called: the tree is mirrored, and no two inputs ----
+
+KINDS = ("recovered", "side_by_side", "uncertainty")
+"""What the name of a face's output ends in."""
+
+PASTED = "pasted"
+"""What the name of a picture with its faces pasted back ends in."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input file.
+
+    Attributes:
+        path: where it lies.
+        key: its name in the manifest: relative to the input folder.
+        stem: its outputs are called `<stem>_recovered.png` and so on, relative to the output folder.
+        inside: whether it lies in the output folder, and so may be an output itself.
+    """
+
+    path: Path
+    key: str
+    stem: str
+    inside: bool
+
+
+def plan(
+    given: str | Path, found: Sequence[Path], output: str | Path, made: frozenset[str] = frozenset()
+) -> list[Job]:
+    """What the outputs of the inputs are called; outputs of earlier runs are left out.
+
+    The tree below the input folder is mirrored. Where two inputs share a stem (`x.jpg`, `x.png`), the suffix
+    joins it (`x_jpg`); where an output would take the name of another or of an input, a number does.
+
+    Args:
+        given: the file, folder or pattern that the user named.
+        found: what `files.list_pictures` made of it.
+        output: the output folder.
+        made: files in `output` that earlier runs made, relative to it.
+
+    Returns:
+        Jobs in the order of `found`.
+
+    Example:
+        >>> plan(".", [Path("x.jpg"), Path("more/y.png")], "out")[1].stem
+        'more/y'
+    """
+    root, real_output = _root(Path(given)), os.path.realpath(output)
+    own = {os.path.join(real_output, name) for name in (*made, REPORT)}
+    inputs = []
+    for path in found:
+        real = os.path.join(os.path.realpath(path.parent), path.name)
+        if real not in own or path == Path(given):
+            inside = real.startswith(real_output + os.sep)
+            inputs.append(
+                (path, path.relative_to(root), os.path.relpath(real, real_output) if inside else "")
+            )
+    counts = Counter(_fold(_stem(relative)) for _, relative, _ in inputs)
+    taken = {place.casefold() for _, _, place in inputs if place}
+    jobs = []
+    for path, relative, place in inputs:
+        stem = _stem(relative)
+        if counts[_fold(stem)] > 1 and stem != relative:
+            stem = stem.with_name(f"{stem.name}_{relative.suffix[1:]}")
+        jobs.append(Job(path, relative.as_posix(), _free(stem, taken).as_posix(), bool(place)))
+    return jobs
+
+
+def names(stem: str, kinds: Sequence[str], faces: int | None = None) -> tuple[str, ...]:
+    """The files of one input, relative to the output folder.
+
+    Args:
+        stem: of the input.
+        kinds: out of `KINDS`.
+        faces: how many faces it has; None where it is one face as a whole.
+
+    Example:
+        >>> names("x", ["recovered"], 2)
+        ('x_face1_recovered.png', 'x_face2_recovered.png')
+    """
+    bases = [stem] if faces is None else [f"{stem}_face{k + 1}" for k in range(faces)]
+    return tuple(f"{base}_{kind}.png" for base in bases for kind in kinds)
+
+
+def _root(given: Path) -> Path:
+    if given.is_dir():
+        return given
+    if os.path.lexists(given):
+        return given.parent
+    return next((parent for parent in given.parents if parent.is_dir()), Path())
+
+
+def _stem(path: Path) -> Path:
+    # "Portrait No. 5" has no suffix, whatever `pathlib` thinks.
+    return path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
+
+
+def _free(stem: Path, taken: set[str]) -> Path:
+    candidate, number = stem, 2
+    while _names(candidate) & taken:
+        candidate, number = stem.with_name(f"{stem.name}_{number}"), number + 1
+    taken |= _names(candidate)
+    return candidate
+
+
+def _names(stem: Path) -> set[str]:
+    return {_fold(stem.with_name(f"{stem.name}_{kind}.png")) for kind in (*KINDS, PASTED)}
+
+
+def _fold(path: Path) -> str:
+    return path.as_posix().casefold()

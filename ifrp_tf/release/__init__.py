@@ -1,0 +1,1 @@
+"""A run becomes a version folder, and a version folder a model again."""

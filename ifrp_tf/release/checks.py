@@ -1,0 +1,184 @@
+"""Checks of an exported version against Keras with the same rounded weights, and its ONNX form.
+
+The served function answers in uint8, which hides small errors. So its graph is run up to the point where its
+answer is still float32, and compared there too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ifrp_tf.core import files
+from ifrp_tf.core.errors import ModelError
+from ifrp_tf.data import toy_faces
+from ifrp_tf.pictures import images
+from ifrp_tf.release import folder as model_folder
+from ifrp_tf.release import graph_weights, onnx
+
+BATCHES = (1, 7, 64)
+TOLERANCE, LEVELS = 1e-4, 1
+"""Largest difference before the conversion to uint8, in the range [-1, 1], and after it."""
+
+_FINITE = "CheckNumerics"
+
+
+def verify(folder: str | Path, *, faces: str = "", batches: Sequence[int] = BATCHES) -> dict[str, Any]:
+    """Compares both signatures of a version with its Keras network, on faces, at several batch sizes.
+
+    Args:
+        folder: a version folder.
+        faces: pictures to compare on: a file, folder or pattern; empty = drawn ones.
+        batches: numbers of pictures, 1 or more each.
+
+    Returns:
+        `pictures` (what they were), `float` (largest difference before uint8), `serving_default` and
+        `recover_bytes` (largest difference in levels), by batch size.
+
+    Raises:
+        ModelError: they differ by more than `TOLERANCE` or `LEVELS`, or the folder is not whole.
+        DataError: there is no picture in `faces`.
+
+    Example:
+        >>> verify("saved_models/ifrp/1")["float"]  # doctest: +SKIP
+        {1: 1.2e-06, 7: 1.5e-06, 64: 1.7e-06}
+    """
+    folder = Path(folder)
+    model_folder.verify(folder)
+    srn = graph_weights.load_srn(folder)
+    side = int(srn.input_shape[1])
+    portraits = _faces(faces, max(batches), side)
+    loaded = tf.saved_model.load(str(folder))
+    before = _Unrounded(folder)
+    result: dict[str, Any] = {
+        "pictures": faces or "drawn faces",
+        "float": {},
+        "serving_default": {},
+        "recover_bytes": {},
+    }
+    for batch in batches:
+        pixels = portraits[:batch]
+        expected = _network(srn, pixels)
+        levels = images.to_uint8(expected)
+        result["float"][batch] = float(np.abs(before(pixels) - expected).max())
+        photos = loaded.signatures["serving_default"](portrait=tf.constant(pixels))["photo"].numpy()
+        encoded = tf.constant([images.encode_png(one) for one in pixels])
+        recovered = loaded.signatures["recover_bytes"](portrait_bytes=encoded)["photo_bytes"].numpy()
+        decoded = np.stack([images.read(one).pixels for one in recovered])
+        for name, received in (("serving_default", photos), ("recover_bytes", decoded)):
+            result[name][batch] = _levels(received, levels)
+    _judge(folder, result)
+    return result
+
+
+def write_onnx(folder: str | Path, target: str | Path = "") -> tuple[Path, float]:
+    """Writes a version's network as ONNX, after ONNX Runtime gave the answers that Keras gives.
+
+    Args:
+        folder: a version folder; nothing is added to it, for its files are listed in `SHA256SUMS`.
+        target: the file to write; empty = beside the folder, as `<version>.onnx`.
+
+    Returns:
+        The file, and the largest difference before uint8.
+
+    Raises:
+        ConfigError: `onnx` or `onnxruntime` is not installed.
+        ModelError: the answers differ by more than `TOLERANCE`.
+        DataError: the file cannot be written.
+
+    Example:
+        >>> write_onnx("saved_models/ifrp/1")  # doctest: +SKIP
+        (PosixPath('saved_models/ifrp/1.onnx'), 2.1e-06)
+    """
+    folder = Path(folder)
+    model_folder.verify(folder)
+    srn = graph_weights.load_srn(folder)
+    model = onnx.build(srn)
+    session = onnx.Session(model, threads=1)
+    difference = 0.0
+    for batch in (1, 7):
+        pixels = _faces("", batch, int(srn.input_shape[1]))
+        received = session(images.to_model_range(pixels))
+        difference = max(difference, float(np.abs(received - _network(srn, pixels)).max()))
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"Expected ONNX Runtime to answer as Keras does, up to {TOLERANCE}. Received: {difference:.2g}."
+        )
+    path = Path(target) if target else folder.with_name(f"{folder.name}.onnx")
+    files.write_bytes_atomic(path, model.SerializeToString())
+    return path, difference
+
+
+class _Unrounded:
+    """The function inside both signatures, up to its float32 answer."""
+
+    def __init__(self, folder: Path) -> None:
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        saved_model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+        meta_graph = saved_model.meta_graphs[0]
+        functions = meta_graph.graph_def.library.function
+        found = [each for each in functions if any(node.op == _FINITE for node in each.node_def)]
+        if len(found) != 1 or len(found[0].signature.input_arg) != 1:
+            raise ModelError(f"Expected one function with a {_FINITE} in {str(folder)!r}: export it again.")
+        finite = next(node.name for node in found[0].node_def if node.op == _FINITE)
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            name = found[0].signature.input_arg[0].name
+            self._input = tf.compat.v1.placeholder(tf.uint8, name="pixels")
+            (self._output,) = tf.graph_util.import_graph_def(
+                _as_graph(found[0], name),
+                input_map={f"{name}:0": self._input},
+                return_elements=[f"{finite}:0"],
+                name="",
+            )
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        with tf.compat.v1.Session(graph=self._graph) as session:
+            return np.asarray(session.run(self._output, {self._input: pixels}))
+
+
+def _as_graph(function: Any, name: str) -> Any:
+    """A function's body as a graph: there `node:output:0` is `node:0`, as each op here has one output."""
+    graph = tf.compat.v1.GraphDef()
+    graph.node.add(name=name, op="Placeholder").attr["dtype"].type = tf.uint8.as_datatype_enum
+    for node in function.node_def:
+        copy = graph.node.add()
+        copy.CopyFrom(node)
+        del copy.input[:]
+        copy.input.extend(re.sub(r"^([^^:]+):[^:]+:(\d+)$", r"\1:\2", each) for each in node.input)
+    graph.versions.producer = tf.version.GRAPH_DEF_VERSION
+    return graph
+
+
+def _network(srn: keras.Model, pixels: np.ndarray) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(srn(images.to_model_range(pixels), training=False)))
+
+
+def _levels(received: np.ndarray, expected: np.ndarray) -> int:
+    return int(np.abs(received.astype(int) - expected.astype(int)).max())
+
+
+def _faces(source: str, count: int, side: int) -> np.ndarray:
+    if not source:
+        return np.asarray(toy_faces.draw(count, side=side).pixels)
+    paths = files.list_pictures(source)[:count]
+    pixels = np.stack([images.letterbox(images.read(path).pixels, side) for path in paths])
+    return np.resize(pixels, (count, side, side, 3))  # from the start again where there are too few
+
+
+def _judge(folder: Path, result: dict[str, Any]) -> None:
+    for name, limit in (("float", TOLERANCE), ("serving_default", LEVELS), ("recover_bytes", LEVELS)):
+        for batch, difference in result[name].items():
+            if not difference <= limit:
+                raise ModelError(
+                    f"{str(folder)!r}: expected {name} at batch {batch} to differ from Keras by at most "
+                    f"{limit}. Received: {difference:.3g}.",
+                    hint="Do not use this version: export it again.",
+                )

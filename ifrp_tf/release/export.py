@@ -1,0 +1,254 @@
+"""From a training run to a version folder that TensorFlow Serving and `recover` load, whole or not at all."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ifrp_tf.core.config import Config
+from ifrp_tf.core.errors import ModelError
+from ifrp_tf.core.files import missing_hint
+from ifrp_tf.core.types import Tensor
+from ifrp_tf.nn.folding import fold_batch_norms
+from ifrp_tf.pictures import images
+from ifrp_tf.release import card as model_card
+from ifrp_tf.release import folder as model_folder
+from ifrp_tf.release import in_graph, weights
+from ifrp_tf.systems.ifrp import networks
+
+MAX_BYTES = 25_000_000
+"""The most that a version folder may hold."""
+
+_TOLERANCE = 1.0
+_FOLDED = 100 * 1024
+_CHECKED, _WARM_UP = 8, "assets.extra/tf_serving_warmup_requests"
+
+
+def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Path:
+    """Exports the SRN of a run: weights stored as float16, computed in float32, with two signatures.
+
+    `serving_default` takes `portrait`, uint8 [N, side, side, 3], and gives `photo` of the same kind;
+    `recover_bytes` takes `portrait_bytes`, PNG or JPEG files [N], and gives `photo_bytes`, PNG files [N]. The
+    version folder also gets `MODEL_CARD.md`, `config.json`, `mean_face.png`, warm-up requests, the weights
+    for fine-tuning where they fit, and `SHA256SUMS`. It appears under its name when it is complete and
+    checked.
+
+    Args:
+        run_dir: folder of a run that has finished at least one epoch.
+        output: the version folder to make, such as `saved_models/ifrp/1`.
+        evaluation: Markdown to put into the model card, such as a table of scores.
+
+    Returns:
+        `output`.
+
+    Raises:
+        ConfigError: the last part of `output` is not a number.
+        ModelError: the run has no sound model, the version exists, the export is too large, or its answers
+            differ from those of the run's model by more than a level on average.
+
+    Example:
+        >>> run("runs/modern", "saved_models/ifrp/1")  # doctest: +SKIP
+    """
+    output = Path(os.path.normpath(output))
+    model_folder.check_new(output)
+    source = _run_model(Path(run_dir))
+    config = model_folder.read_config(source)
+    srn = _build(config)
+    weights.load(srn, source.path)
+    for path in output.parent.glob(f".{output.name}.????????.tmp"):  # left by a killed process
+        shutil.rmtree(path, ignore_errors=True)
+    temporary = output.parent / f".{output.name}.{secrets.token_hex(4)}.tmp"
+    try:
+        temporary.mkdir(parents=True)
+        _save(srn, temporary)
+        difference = _compare(srn, temporary)
+        (temporary / model_folder.CONFIG).write_text(json.dumps(config.to_dict(), indent=2), encoding="utf-8")
+        shutil.copyfile(source.path.parent / model_folder.MEAN_FACE, temporary / model_folder.MEAN_FACE)
+        _write_warm_up(temporary, output.parent.name, config.data.side)
+        has_weights = _add_weights(source.path, temporary)
+        card = model_card.write(
+            name=f"{output.parent.name}/{output.name}",
+            config=config,
+            parameters=srn.count_params(),
+            run=model_card.RunRecord.read(Path(run_dir)),
+            difference=difference,
+            evaluation=evaluation,
+            has_weights=has_weights,
+        )
+        (temporary / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+        _check_size(temporary)
+        model_folder.write_checksums(temporary)
+        model_folder.verify(temporary)
+        os.replace(temporary, output)
+    except OSError as error:
+        raise ModelError(f"{str(output)!r} could not be written: {error}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return output
+
+
+def signatures(srn: keras.Model) -> dict[str, Any]:
+    """The serving functions of a network, its weights held in them as float16 constants.
+
+    Constants, not variables: they are cast to float32 once, when the graph is optimised, and not in every
+    call.
+
+    Args:
+        srn: float32 [N, S, S, 3] in [-1, 1] to the same; better folded first.
+
+    Returns:
+        `serving_default` and `recover_bytes`, `tf.function`s. They raise `InvalidArgumentError` for another
+        height or width, for files that are not small PNG or JPEG pictures, and where the network's answer is
+        not finite.
+
+    Raises:
+        ModelError: a weight does not fit float16.
+    """
+    side = int(srn.input_shape[1])
+    stored = [
+        [weights.to_half(keras.ops.convert_to_numpy(variable), variable.path) for variable in variables]
+        for variables in (srn.trainable_variables, srn.non_trainable_variables)
+    ]
+
+    pixels = tf.TensorSpec((None, side, side, 3), tf.uint8, name="portrait")
+    files = tf.TensorSpec((None,), tf.string, name="portrait_bytes")
+
+    # One function inside both signatures, so that its constants are stored once.
+    @tf.function(autograph=False, input_signature=[pixels])
+    def recover(portrait: Tensor) -> Tensor:
+        count = tf.shape(portrait)[0]
+        # TensorFlow's fused convolutions refuse an empty batch: one picture too many, cut off again.
+        portrait = tf.pad(portrait, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+        state = [[_to_single(half) for half in part] for part in stored]
+        recovered, _ = srn.stateless_call(*state, images.to_model_range(portrait), training=False)
+        # Checked here because NaN cast to uint8 is 0: a plausible black face.
+        recovered = tf.debugging.assert_all_finite(recovered, "The network's answer is not finite.")
+        return images.to_uint8(recovered)[:count]
+
+    @tf.function(autograph=False, input_signature=[pixels])
+    def serving_default(portrait: Tensor) -> dict[str, Tensor]:
+        return {"photo": recover(tf.ensure_shape(portrait, (None, side, side, 3)))}
+
+    @tf.function(autograph=False, input_signature=[files])
+    def recover_bytes(portrait_bytes: Tensor) -> dict[str, Tensor]:
+        portraits = tf.map_fn(
+            lambda data: in_graph.decode_portrait(data, side),
+            portrait_bytes,
+            parallel_iterations=2,
+            fn_output_signature=tf.TensorSpec((side, side, 3), tf.uint8),
+        )
+        # Of a photograph the search of level 6 saves 4 % more and takes almost three times as long.
+        encode = functools.partial(tf.io.encode_png, compression=3)
+        photos = tf.map_fn(encode, recover(portraits), fn_output_signature=tf.string)
+        return {"photo_bytes": photos}
+
+    return {"serving_default": serving_default, "recover_bytes": recover_bytes}
+
+
+def _to_single(half: np.ndarray) -> Tensor:
+    """A constant, cast in pieces: a cast to over 100 KiB is not folded when a graph is optimised.
+
+    Such weights would be cast in every call, and oneDNN, which lays out anew only what is constant, would
+    read them up to three times more slowly. One constant all the same: `exported` reads them back.
+    """
+    count = -(-4 * half.size // _FOLDED)
+    if count == 1:
+        return tf.cast(tf.constant(half), tf.float32)
+    sizes = [len(piece) for piece in np.array_split(half.ravel(), count)]
+    pieces = tf.split(tf.reshape(tf.constant(half), (-1,)), sizes)
+    return tf.reshape(tf.concat([tf.cast(piece, tf.float32) for piece in pieces], axis=0), half.shape)
+
+
+def _run_model(run_dir: Path) -> model_folder.ModelFolder:
+    wanted = run_dir / "model" / model_folder.WEIGHTS
+    for path in (wanted, wanted.with_name(model_folder.MEAN_FACE)):
+        if not path.is_file():
+            message = (
+                f"Expected a run that has finished an epoch, with {str(path)!r}. Received: no such file."
+            )
+            raise ModelError(message, hint=missing_hint(path))
+    return model_folder.locate(run_dir)
+
+
+def _build(config: Config) -> keras.Model:
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")  # whatever precision the network was trained in
+    try:
+        return networks.build_srn(config.model, side=config.data.side)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _save(srn: keras.Model, folder: Path) -> None:
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures(fold_batch_norms(srn)))
+
+
+def _compare(srn: keras.Model, folder: Path) -> tuple[float, int]:
+    """Mean and largest difference in levels between the run's network and what was saved."""
+    side = int(srn.input_shape[1])
+    noise = np.random.default_rng(0).integers(0, 256, (_CHECKED, 8, 8, 3)).astype(np.uint8)
+    portraits = np.stack([images.resize(pixels, side) for pixels in noise])
+    expected = images.to_uint8(
+        keras.ops.convert_to_numpy(srn(images.to_model_range(portraits), training=False))
+    )
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    received = served(portrait=tf.constant(portraits))["photo"].numpy()
+    difference = np.abs(received.astype(int) - expected.astype(int))
+    mean, largest = float(difference.mean()), int(difference.max())
+    if mean > _TOLERANCE:
+        raise ModelError(
+            f"Expected float16 storage to change answers by at most {_TOLERANCE} levels on average. "
+            f"Received: {mean:.2f}, at most {largest}.",
+            hint="The network amplifies rounding errors: look at the sizes of its weights.",
+        )
+    return mean, largest
+
+
+def _write_warm_up(folder: Path, name: str, side: int) -> None:
+    # TensorFlow Serving replays these before it calls the version available: no slow first request.
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    grey = np.full((side, side, 3), 128, np.uint8)
+    inputs = {
+        "serving_default": ("portrait", tf.make_tensor_proto(grey[None])),
+        "recover_bytes": ("portrait_bytes", tf.make_tensor_proto([images.encode_png(grey)])),
+    }
+    path = folder / _WARM_UP
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, (key, value) in inputs.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name, request.model_spec.signature_name = name, signature
+            request.inputs[key].CopyFrom(value)
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString(deterministic=True))
+
+
+def _add_weights(source: Path, folder: Path) -> bool:
+    target = folder / model_folder.WEIGHTS
+    weights.write_half(source, target)
+    if _size(folder) <= MAX_BYTES - 100_000:  # room for the card and the sums
+        return True
+    target.unlink()
+    return False
+
+
+def _check_size(folder: Path) -> None:
+    if _size(folder) > MAX_BYTES:
+        raise ModelError(
+            f"Expected a version folder of at most {MAX_BYTES:,} bytes. Received: {_size(folder):,}.",
+            hint="A smaller model.width, or model.localisation=light, makes a smaller network.",
+        )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

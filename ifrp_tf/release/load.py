@@ -1,0 +1,101 @@
+"""A model on the disk as a function from portraits to recovered faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ifrp_tf.core import runtime
+from ifrp_tf.core.errors import ImageError, ModelError
+from ifrp_tf.pictures import images
+from ifrp_tf.release import folder
+
+Network = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model that can be asked.
+
+    Attributes:
+        network: uint8 [N, side, side, 3] portraits to uint8 recovered faces of the same shape.
+        side: of the pictures, pixels.
+        name: of the model, for people.
+        fingerprint: of the model, 64 hexadecimal digits.
+    """
+
+    network: Network
+    side: int
+    name: str
+    fingerprint: str
+
+
+def load(model: str | Path, *, trust: bool = False) -> Loaded:
+    """Loads a model that is whole and unaltered.
+
+    Args:
+        model: a version folder, a folder of numbered versions (the highest wins), a run folder or a
+            `.weights.h5` file with its `config.json` (`model_folder.locate`).
+        trust: load a version folder whose files do not match its `SHA256SUMS`. A SavedModel is a program.
+
+    Raises:
+        ModelError: there is no model, it is damaged or altered, or it is not one of this package.
+
+    Example:
+        >>> load("saved_models/ifrp").name  # doctest: +SKIP
+        'ifrp/1'
+    """
+    found = folder.locate(model)
+    if found.kind == "version":
+        fingerprint = folder.verify(found.path, trust=trust)
+        side = folder.read_config(found).data.side
+        network = _load_version(found.path, side)
+    else:
+        fingerprint = folder.sha256(found.path)
+        network, side = _load_weights(found)
+    return Loaded(network, side, found.name, fingerprint)
+
+
+def _load_version(path: Path, side: int) -> Network:
+    with runtime.start_up():
+        import tensorflow as tf
+    try:
+        signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+        spec = signature.structured_input_signature[1]["portrait"]
+        expected = spec.dtype == tf.uint8 and spec.shape.as_list() == [None, side, side, 3]
+    except Exception as error:  # whatever TensorFlow trips over in a damaged or foreign model
+        raise ModelError(f"The model {str(path)!r} cannot be loaded: {error}") from error
+    if not expected:
+        message = f"Expected a signature of portrait uint8 [None, {side}, {side}, 3]. Received: {spec}."
+        raise ModelError(message, hint="The folder's config.json and saved_model.pb do not belong together.")
+
+    def network(portraits: np.ndarray) -> np.ndarray:
+        try:
+            return signature(portrait=tf.constant(portraits))["photo"].numpy()
+        except tf.errors.InvalidArgumentError as error:
+            raise ModelError(f"The model {str(path)!r} gave no usable answer: {error.message}") from error
+
+    return network
+
+
+def _load_weights(found: folder.ModelFolder) -> tuple[Network, int]:
+    config = folder.read_config(found)
+    with runtime.start_up():
+        import keras
+
+        from ifrp_tf.release import weights
+        from ifrp_tf.systems.ifrp import networks
+    srn = networks.build_srn(config.model, side=config.data.side)
+    weights.load(srn, found.path)
+
+    def network(portraits: np.ndarray) -> np.ndarray:
+        recovered = keras.ops.convert_to_numpy(srn(images.to_model_range(portraits), training=False))
+        try:
+            return images.to_uint8(recovered)
+        except ImageError as error:
+            raise ModelError(f"The model {str(found.path)!r} gave no usable answer: {error}") from error
+
+    return network, config.data.side

@@ -1,0 +1,562 @@
+"""Served models: one version's signatures, the versions of a folder as they come and go, refusals."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ifrp_tf.core.errors import IfrpError, ModelError, ServingError
+from ifrp_tf.core.files import missing_hint
+from ifrp_tf.release import folder as model_folder
+from ifrp_tf.serving import metrics as serving_metrics
+from ifrp_tf.serving.metrics import Metrics
+
+# ---- What a served model answers when it does not answer: the codes of gRPC, and HTTP's for ----
+
+HTTP = {
+    "OK": 200,
+    "INVALID_ARGUMENT": 400,
+    "NOT_FOUND": 404,
+    "FAILED_PRECONDITION": 412,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INTERNAL": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""HTTP status of the codes that occur here."""
+
+MAX_MESSAGE = 1000
+"""Longest message in characters: gRPC carries it in a header, and clients refuse long headers."""
+
+# As in tf.errors and grpc.StatusCode; others become INTERNAL.
+_NUMBERS = {
+    1: "CANCELLED",
+    3: "INVALID_ARGUMENT",
+    4: "DEADLINE_EXCEEDED",
+    8: "RESOURCE_EXHAUSTED",
+    12: "UNIMPLEMENTED",
+    14: "UNAVAILABLE",
+}
+
+
+class Refusal(ServingError):
+    """A request that is answered with an error.
+
+    Args:
+        code: one of the keys of `HTTP`, which are names of gRPC's status codes.
+        message: what was expected, what was received.
+        hint: one sentence saying what to do about it; may be empty.
+        overloaded: refused only because there is too much to do: HTTP says 429 then, not 503.
+
+    Example:
+        >>> Refusal("NOT_FOUND", "No such model.").http
+        404
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str = "", overloaded: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.overloaded = overloaded
+
+    @property
+    def http(self) -> int:
+        """HTTP status of the answer."""
+        return 429 if self.overloaded else HTTP[self.code]
+
+    @property
+    def words(self) -> str:
+        """Message and hint on one line, of `MAX_MESSAGE` characters at most."""
+        words = " ".join(str(self).split())
+        return words if len(words) <= MAX_MESSAGE else f"{words[: MAX_MESSAGE - 3]}..."
+
+
+def refusal(error: BaseException) -> Refusal:
+    """The refusal that stands for any error of a model: its code where it has one, else INTERNAL.
+
+    Args:
+        error: what running the model raised, such as a `tf.errors.OpError`.
+
+    Returns:
+        The error itself if it is a refusal; else one without traces of the graph in its message.
+    """
+    if isinstance(error, Refusal):
+        return error
+    code = _NUMBERS.get(getattr(error, "error_code", None) or 0, "INTERNAL")
+    return Refusal(code, _plain(str(getattr(error, "message", "") or error)) or type(error).__name__)
+
+
+def _plain(message: str) -> str:
+    # A failed assertion inside a function: where it stands in the graph, then "assertion failed: [a] [b]".
+    found = re.search(r"assertion failed: ((?:\[[^\n]*?\] ?)+)", message)
+    if found:
+        return " ".join(part.strip() for part in re.findall(r"\[(.*?)\](?= \[|\s*$)", found[1]))
+    lines = [line.strip() for line in message.splitlines()]
+    kept = [line for line in lines if line and not re.match(r"\[\[|Detected at|Graph execution|File ", line)]
+    return " ".join(kept).split(" [[")[0].split(" [Op:")[0]
+
+
+# ---- One version of a SavedModel, loaded, warmed up and ready to be called with NumPy arrays ----
+
+Arrays = dict[str, np.ndarray]
+"""Tensors by name; strings as arrays of bytes objects."""
+
+WARM_UP = "assets.extra/tf_serving_warmup_requests"
+MAX_WARM_UP = 1000
+DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a signature says about one tensor.
+
+    Attributes:
+        dtype: NumPy's type; `object` for strings.
+        shape: None for an axis of any size; None in all for any shape.
+    """
+
+    dtype: np.dtype
+    shape: tuple[int | None, ...] | None
+
+    @property
+    def is_string(self) -> bool:
+        """Whether the elements are bytes."""
+        return bool(self.dtype == np.dtype(object))
+
+    def __str__(self) -> str:
+        name = "string" if self.is_string else self.dtype.name
+        if self.shape is None:
+            return f"{name} of any shape"
+        return f"{name} [{', '.join('N' if side is None else str(side) for side in self.shape)}]"
+
+    def fits(self, array: np.ndarray) -> bool:
+        """Whether an array is of this type and shape.
+
+        Args:
+            array: any.
+        """
+        kind = np.dtype(object) if array.dtype.kind in "OSU" else array.dtype
+        if kind != self.dtype:
+            return False
+        return self.shape is None or (
+            array.ndim == len(self.shape)
+            and all(
+                side is None or side == given for side, given in zip(self.shape, array.shape, strict=True)
+            )
+        )
+
+
+class Signature:
+    """A function of a loaded model.
+
+    Attributes:
+        name: under which it is asked for.
+        inputs, outputs: name -> `Spec`.
+        batched: the first axis of every input and output is the batch, so requests may share a call.
+    """
+
+    def __init__(self, name: str, definition: Any, function: Any) -> None:
+        self.name = name
+        self.inputs = {key: _spec(info) for key, info in definition.inputs.items()}
+        self.outputs = {key: _spec(info) for key, info in definition.outputs.items()}
+        specs = [*self.inputs.values(), *self.outputs.values()]
+        self.batched = bool(self.inputs) and all(spec.shape and spec.shape[0] is None for spec in specs)
+        self._function = function
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Makes sure that there are all inputs, and no others.
+
+        Args:
+            names: of the inputs.
+
+        Raises:
+            Refusal: INVALID_ARGUMENT, saying which are expected.
+        """
+        given = sorted(names)
+        missing, extra = sorted(set(self.inputs) - set(given)), sorted(set(given) - set(self.inputs))
+        if missing or extra:
+            raise Refusal(
+                "INVALID_ARGUMENT",
+                f"Expected the inputs {sorted(self.inputs)} of signature {self.name!r}. "
+                f"Received: {[name[:100] for name in given[:16]]}.",
+                hint=f"Missing: {', '.join(missing) or 'none'}; unknown: {len(extra)}.",
+            )
+
+    def check(self, inputs: Mapping[str, np.ndarray]) -> int:
+        """Makes sure that inputs fit.
+
+        Args:
+            inputs: by name.
+
+        Returns:
+            How many rows there are; 1 where the signature has no batch axis.
+
+        Raises:
+            Refusal: INVALID_ARGUMENT, saying what was expected and received.
+        """
+        self.check_names(inputs)
+        for key, spec in self.inputs.items():
+            if not spec.fits(inputs[key]):
+                received = Spec(
+                    np.dtype(object) if inputs[key].dtype.kind in "OSU" else inputs[key].dtype,
+                    tuple(inputs[key].shape),
+                )
+                raise Refusal("INVALID_ARGUMENT", f"{key}: expected {spec}. Received: {received}.")
+        if not self.batched:
+            return 1
+        rows = {key: len(array) for key, array in inputs.items()}
+        if len(set(rows.values())) > 1:
+            raise Refusal("INVALID_ARGUMENT", f"Expected as many rows in every input. Received: {rows}.")
+        return next(iter(rows.values()))
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        """Calls the model.
+
+        Args:
+            inputs: as `check` wants them.
+
+        Returns:
+            All outputs.
+
+        Raises:
+            Refusal: the model refused, or failed.
+        """
+        try:
+            tensors = {
+                key: tf.constant(array, tf.string if self.inputs[key].is_string else None)
+                for key, array in inputs.items()
+            }
+            outputs = self._function(**tensors)
+            return {key: np.asarray(value.numpy()) for key, value in outputs.items()}
+        except Exception as error:  # whatever it is, the caller gets an answer and the server goes on
+            raise refusal(error) from error
+
+
+class ServedModel:
+    """A version that answers.
+
+    Args:
+        name: of the model, as clients call it.
+        version: its number.
+        folder: the version folder.
+        trust: load it even if its files do not match `SHA256SUMS`.
+
+    Raises:
+        ModelError: it cannot be loaded, or does not answer its own warm-up requests.
+
+    Example:
+        >>> model = ServedModel("ifrp", 1, "saved_models/ifrp/1")  # doctest: +SKIP
+        >>> model.signature("serving_default").run({"portrait": portraits})["photo"]  # doctest: +SKIP
+    """
+
+    def __init__(self, name: str, version: int, folder: str | Path, *, trust: bool = False) -> None:
+        folder = Path(folder)
+        self.name, self.version = name, version
+        if not trust or (folder / model_folder.CHECKSUMS).is_file():
+            model_folder.verify(folder, trust=trust)
+        try:
+            self.definitions = _definitions(folder)
+            loaded = tf.saved_model.load(str(folder))
+            functions = dict(loaded.signatures)
+        except Exception as error:  # TensorFlow raises many kinds for a damaged model
+            raise ModelError(f"The model {str(folder)!r} cannot be loaded: {refusal(error).words}") from error
+        self._loaded = loaded  # its functions hold its variables only weakly
+        self._signatures = {
+            key: Signature(key, self.definitions[key], function) for key, function in functions.items()
+        }
+        if not self._signatures:
+            raise ModelError(f"Expected a signature in the model {str(folder)!r}. Received: none.")
+        self.warmed_up = self._warm_up(folder / WARM_UP)
+
+    def signature(self, name: str) -> Signature:
+        """A function by name.
+
+        Args:
+            name: empty means `serving_default`.
+
+        Raises:
+            Refusal: FAILED_PRECONDITION, as TensorFlow Serving says: there is none; with those that are.
+        """
+        wanted = name or DEFAULT_SIGNATURE
+        if wanted not in self._signatures:
+            raise Refusal(
+                "FAILED_PRECONDITION",
+                f'Serving signature key "{wanted[:100]}" not found.',
+                hint=f"Available: {', '.join(sorted(self._signatures))}.",
+            )
+        return self._signatures[wanted]
+
+    def _warm_up(self, path: Path) -> int:
+        from tensorflow_serving.apis import prediction_log_pb2
+
+        if not path.is_file():
+            return 0
+        done = 0
+        try:
+            records = iter(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+            for record in itertools.islice(records, MAX_WARM_UP):
+                request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+                signature = self.signature(request.model_spec.signature_name)
+                inputs = {key: np.asarray(tf.make_ndarray(value)) for key, value in request.inputs.items()}
+                signature.check(inputs)
+                signature.run(inputs)
+                done += 1
+        except Exception as error:
+            words = refusal(error).words
+            raise ModelError(
+                f"The model does not answer warm-up request {done} of {str(path)!r}: {words}"
+            ) from error
+        return done
+
+
+def _definitions(folder: Path) -> dict[str, Any]:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved_model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    for meta_graph in saved_model.meta_graphs:
+        if "serve" in meta_graph.meta_info_def.tags:
+            # Copies, so that the graph with all its weights is not kept beside the loaded one.
+            return {
+                key: type(value).FromString(value.SerializeToString())
+                for key, value in meta_graph.signature_def.items()
+            }
+    raise ModelError(f"Expected a graph tagged 'serve' in {str(folder)!r}. Received: none.")
+
+
+def _spec(info: Any) -> Spec:
+    dtype = np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype)
+    if info.tensor_shape.unknown_rank:
+        return Spec(dtype, None)
+    return Spec(dtype, tuple(None if axis.size < 0 else axis.size for axis in info.tensor_shape.dim))
+
+
+# ---- The versions of a served model: a new numbered folder is loaded, warmed up, and takes ----
+
+LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
+_REMEMBERED = 16
+
+_log = logging.getLogger("ifrp_tf.serving")
+
+
+@dataclass(frozen=True)
+class Status:
+    """What became of a version.
+
+    Attributes:
+        version: its number.
+        state: LOADING, AVAILABLE, UNLOADING or END, as TensorFlow Serving calls them.
+        code: OK, or a gRPC code's name if it failed.
+        message: why it failed.
+    """
+
+    version: int
+    state: str
+    code: str = "OK"
+    message: str = ""
+
+
+class Versions:
+    """A model in a folder of numbered versions, watched.
+
+    Args:
+        name: of the model, as clients call it.
+        base_path: folder whose numbered folders are the versions.
+        poll_seconds: between two looks at the folder; 0 or less = look once.
+        trust: load versions whose checksums do not match.
+        metrics: gets the loads.
+
+    Example:
+        >>> versions = Versions("ifrp", "saved_models/ifrp")  # doctest: +SKIP
+        >>> versions.start()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_path: str | Path,
+        *,
+        poll_seconds: float = 1.0,
+        trust: bool = False,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.name, self.base_path = name, Path(base_path)
+        self._poll_seconds, self._trust, self._metrics = poll_seconds, trust, metrics or Metrics()
+        self._current: ServedModel | None = None
+        self._statuses: dict[int, Status] = {}
+        self._broken: dict[int, object] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
+
+    def start(self) -> None:
+        """Loads the newest version that works, and begins to watch.
+
+        Raises:
+            ModelError: none works.
+        """
+        self.poll()
+        if self._current is None:
+            failed = [status for status in self.statuses() if status.code != "OK"]
+            if failed:
+                raise ModelError(f"No version in {str(self.base_path)!r} works. {failed[0].message}")
+            raise ModelError(
+                f"Expected numbered version folders in {str(self.base_path)!r}. Received: none.",
+                hint="Export one with tools/export.py."
+                if self.base_path.is_dir()
+                else missing_hint(self.base_path),
+            )
+        if self._poll_seconds > 0:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ends watching; the current version stays."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    @property
+    def current(self) -> ServedModel:
+        """The version that is served.
+
+        Raises:
+            Refusal: UNAVAILABLE before the first one is loaded.
+        """
+        model = self._current
+        if model is None:
+            raise Refusal(
+                "UNAVAILABLE", f"No version of {self.name!r} is loaded yet.", hint="Try again later."
+            )
+        return model
+
+    @property
+    def number(self) -> int:
+        """Of the version that is served; 0 before there is one."""
+        model = self._current
+        return 0 if model is None else model.version
+
+    def find(self, name: str, version: int | None = None, label: str = "") -> ServedModel:
+        """The version that a request asks for.
+
+        Args:
+            name: of the model.
+            version: its number, or None for the newest.
+            label: of a version; there are none.
+
+        Raises:
+            Refusal: NOT_FOUND, saying what there is.
+        """
+        if name != self.name:
+            raise Refusal(
+                "NOT_FOUND",
+                f"Servable not found for request: Latest({name[:100]}).",
+                hint=f"Available: {self.name}.",
+            )
+        model = self.current
+        if label or version not in (None, model.version):
+            raise Refusal(
+                "NOT_FOUND",
+                f"Servable not found for request: Specific({name}, {label[:100] or version}).",
+                hint=f"Available: version {model.version}.",
+            )
+        return model
+
+    def statuses(self, version: int | None = None) -> list[Status]:
+        """What became of the versions, newest first.
+
+        Args:
+            version: only this one.
+
+        Raises:
+            Refusal: NOT_FOUND, if nothing is known of `version`.
+        """
+        known = dict(self._statuses)
+        if version is None:
+            return [known[number] for number in sorted(known, reverse=True)]
+        if version not in known:
+            raise Refusal(
+                "NOT_FOUND",
+                f"Could not find version {version} of model {self.name}.",
+                hint=f"Known: {', '.join(str(number) for number in sorted(known)) or 'none'}.",
+            )
+        return [known[version]]
+
+    def poll(self) -> None:
+        """Looks at the folder once, and brings the newest version that works into service."""
+        present = _versions(self.base_path)
+        for version in sorted(present, reverse=True):
+            if self._current is not None and version == self._current.version:
+                return
+            if self._broken.get(version) == (signs := _signs(present[version])):
+                continue
+            if self._load(version, present[version]):
+                self._broken.pop(version, None)
+                return
+            self._broken[version] = signs
+
+    def _load(self, version: int, folder: Path) -> bool:
+        self._set(Status(version, LOADING))
+        try:
+            model = ServedModel(self.name, version, folder, trust=self._trust)
+        except (IfrpError, OSError) as error:
+            message = " ".join(str(error).split())
+            self._set(Status(version, END, "FAILED_PRECONDITION", message[:1000]))
+            self._metrics.count(serving_metrics.LOADS, outcome="refused")
+            _log.error("Version %d of %s is refused: %s", version, self.name, message)
+            return False
+        before, self._current = self._current, model
+        self._set(Status(version, AVAILABLE))
+        self._metrics.count(serving_metrics.LOADS, outcome="loaded")
+        _log.info("Version %d of %s is served (%d warm-up requests).", version, self.name, model.warmed_up)
+        if before is not None:
+            self._set(Status(before.version, END))
+            del before
+            gc.collect()  # a loaded model is full of circles; requests that still use it keep it alive
+        return True
+
+    def _set(self, status: Status) -> None:
+        statuses = {**self._statuses, status.version: status}
+        ended = sorted(number for number, known in statuses.items() if known.state == END)
+        for number in ended[:-_REMEMBERED]:
+            del statuses[number]
+        self._statuses = statuses  # replaced, never changed: other threads read it
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._poll_seconds):
+            try:
+                self.poll()
+            except Exception:  # watching goes on, whatever the file system does
+                _log.exception("Looking for versions in %s failed.", self.base_path)
+
+
+def _versions(base_path: Path) -> dict[int, Path]:
+    try:
+        names = [entry.name for entry in os.scandir(base_path) if entry.is_dir()]
+    except OSError:
+        return {}
+    return {int(name): base_path / name for name in names if re.fullmatch(r"[0-9]{1,18}", name)}
+
+
+def _signs(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of the files: other ones mean that it is worth another try."""
+    found = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            try:
+                status = os.stat(path)
+            except OSError:
+                continue
+            found.append((path, status.st_size, status.st_mtime_ns))
+    return tuple(sorted(found))

@@ -1,0 +1,1 @@
+"""One folder a system: its networks and its objective."""

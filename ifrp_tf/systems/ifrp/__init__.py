@@ -1,0 +1,1 @@
+"""IFRP: the style removal network and its objective (journal and conference paper)."""

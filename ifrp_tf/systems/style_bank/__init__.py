@@ -1,0 +1,1 @@
+"""The style bank: one feed-forward network that paints in many styles."""

@@ -1,0 +1,55 @@
+"""Fixed held-out portraits, and how well a network recovers them beside the two trivial answers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from ifrp_tf.nn import metrics
+from ifrp_tf.pictures import images
+
+BATCH = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedPairs:
+    """Portraits that never change with their photographs.
+
+    Attributes:
+        portraits: uint8 [N, S, S, 3].
+        photos: uint8 [N, S, S, 3].
+        mean_face: uint8 [S, S, 3], mean training photograph.
+    """
+
+    portraits: np.ndarray
+    photos: np.ndarray
+    mean_face: np.ndarray
+
+    def trivial_scores(self) -> dict[str, dict[str, float]]:
+        """PSNR and SSIM of the portraits as they are (`input`) and of the mean face (`mean_face`)."""
+        constant = np.broadcast_to(self.mean_face, self.photos.shape)
+        return {"input": score(self.portraits, self.photos), "mean_face": score(constant, self.photos)}
+
+
+def recover(srn: keras.Model, portraits: np.ndarray) -> np.ndarray:
+    """Recovered faces, uint8 [N, S, S, 3], of uint8 portraits [N, S, S, 3], in batches of 50."""
+    parts = [portraits[k : k + BATCH] for k in range(0, len(portraits), BATCH)]
+    outputs = []
+    for part in parts:
+        # The last batch is padded so that every call has one shape: no retracing.
+        padded = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
+        recovered = srn.predict_on_batch(images.to_model_range(padded))
+        outputs.append(images.to_uint8(np.asarray(recovered, dtype=np.float32))[: len(part)])
+    return np.concatenate(outputs)
+
+
+def score(pictures: np.ndarray, photos: np.ndarray) -> dict[str, float]:
+    """Mean PSNR in dB (capped at 100 for equal pictures) and mean SSIM of uint8 [N, S, S, 3] pairs."""
+    psnr, ssim = [], []
+    for k in range(0, len(photos), BATCH):
+        a, b = pictures[k : k + BATCH], photos[k : k + BATCH]
+        psnr.append(np.minimum(np.asarray(metrics.psnr(a, b)), 100.0))
+        ssim.append(np.asarray(metrics.ssim(a, b)))
+    return {"psnr": float(np.concatenate(psnr).mean()), "ssim": float(np.concatenate(ssim).mean())}

@@ -1,0 +1,65 @@
+import json
+
+import numpy as np
+import pictures
+import pytest
+import small_model
+
+from ifrp_tf.core.errors import ModelError
+from ifrp_tf.evaluation.diagnostics import error_budget
+from ifrp_tf.pictures import images
+from ifrp_tf.recovery.recoverer import Recoverer
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces")
+    for k in range(4):
+        images.write_png(folder / f"person {k}.png", np.roll(pictures.scene(128, 128), 20 * k, axis=1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return small_model.write_run(tmp_path_factory.mktemp("run") / "run")
+
+
+@pytest.mark.parametrize("kind", ["run", "version"])
+def test_a_model_in_two_parts_answers_as_in_one(model, kind):
+    model = small_model.exported() if kind == "version" else model
+    network, _ = error_budget._load(model, trust=False)
+    portraits = np.random.default_rng(3).integers(0, 256, (2, 128, 128, 3)).astype(np.uint8)
+    inside = images.to_model_range(portraits)
+    received = network.recover(inside, network.transform.predict(inside, verbose=0))
+    assert np.abs(received - Recoverer.load(model).recover_batch(portraits)).max() <= 1
+
+
+def test_the_truth_is_told_and_the_model_is_the_measure(model, faces, tmp_path):
+    text = error_budget.run(model, faces, styles="oil,facets", json_file=str(tmp_path / "budget.json"))
+    found = json.loads((tmp_path / "budget.json").read_text())
+    answers = found["answers"]
+    assert (found["count"], found["styles"]) == (4, ["oil", "facets"])
+    assert found["corners"] > 1  # random weights
+    assert 0 < found["border"] < 1
+    assert (answers["model"]["gain"], answers["model"]["interval"]) == (0, [0, 0])
+    assert answers["colour"]["gain"] > 0
+    assert answers["colour"]["psnr"] == pytest.approx(answers["model"]["psnr"] + answers["colour"]["gain"])
+    assert answers["transform"]["psnr"] != answers["model"]["psnr"]
+    assert f"| the model | {answers['model']['psnr']:.2f} |  |" in text
+    assert "4 portraits in oil, facets" in text
+
+
+def test_colours_are_told_and_nothing_else():
+    truth = np.random.default_rng(0).integers(40, 200, (2, 16, 16, 3)).astype(np.float32)
+    moved = truth + np.array([30, -20, 5], np.float32)
+    assert np.array_equal(error_budget._recoloured(moved, truth), truth)
+
+
+def test_as_many_photographs_as_are_asked_for(model, faces):
+    assert error_budget.measure(model, faces, styles="oil", limit=3)["count"] == 3
+
+
+def test_a_model_without_a_transformer_on_the_portrait_is_refused(tmp_path, faces):
+    run = small_model.write_run(tmp_path / "run", small_model.TINY)
+    with pytest.raises(ModelError, match="stn=input"):
+        error_budget.measure(run, faces)

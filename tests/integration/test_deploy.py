@@ -1,0 +1,98 @@
+"""The files in `deploy/` agree with each other, with the server's flags and with what is shipped.
+
+No container is started. That the flags, the check of health and the probes work, `test_readme.py` tries on
+our server.
+"""
+
+import pytest
+import yaml
+from deployment import DEPLOY, compose, container, documents, flags, kubernetes, mounted, on_this_machine, pod
+from helpers import ROOT
+
+from ifrp_tf.serving.server import Options
+
+# Of tensorflow_model_server, as its --help spells them; one that it does not know ends it.
+FLAGS = {
+    "port": int, "rest_api_port": int, "model_name": str, "model_base_path": str, "enable_batching": str,
+    "batching_parameters_file": str, "monitoring_config_file": str, "file_system_poll_wait_seconds": int,
+}  # fmt: skip
+
+
+def test_a_key_given_twice_is_an_error():
+    with pytest.raises(yaml.constructor.ConstructorError, match="twice"):
+        documents("a: 1\nb: {c: 1, c: 2}")
+
+
+def test_both_start_the_stock_server_in_the_same_way(tmp_path):
+    here, there = compose(), container()
+    assert here["image"] == there["image"]
+    assert here["entrypoint"] == there["command"] == ["tensorflow_model_server"]
+    for name, text in kubernetes()["ConfigMap", "ifrp-serving"]["data"].items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    ours, theirs = options(on_this_machine(), DEPLOY), options(flags(there["args"]), tmp_path)
+    assert ours.metrics_path() == theirs.metrics_path() != ""
+    elsewhere = {"model_base_path", "batching_parameters_file", "monitoring_config_file"}
+    apart = {*elsewhere, "file_system_poll_wait_seconds"}
+    first, second = ({k: v for k, v in vars(one).items() if k not in apart} for one in (ours, theirs))
+    assert first == second
+
+
+def options(given, folder):
+    """Our server's, with its files from a folder: they are TensorFlow Serving's messages, spelt as there."""
+    made = {name: FLAGS[name](value) for name, value in given.items()}
+    made["enable_batching"] = {"true": True, "false": False}[given["enable_batching"]]
+    for name in ("batching_parameters_file", "monitoring_config_file"):
+        made[name] = str(folder / given[name].rsplit("/", 1)[1])
+    return Options(**made)
+
+
+def test_the_servers_files_are_read():
+    made = options(on_this_machine(), DEPLOY)
+    assert (made.max_batch_size, made.max_enqueued_batches) == (16, 10)
+    assert (made.batch_timeout_micros, made.num_batch_threads) == (2000, 2)
+
+
+def test_compose_mounts_what_is_there_where_the_flags_look_for_it():
+    given = flags(compose()["command"])
+    assert mounted() == {
+        given["model_base_path"]: ROOT / "saved_models" / given["model_name"],
+        given["batching_parameters_file"]: DEPLOY / "batching.txt",
+        given["monitoring_config_file"]: DEPLOY / "monitoring.txt",
+    }
+    assert all(path.exists() for path in mounted().values())
+
+
+def test_compose_opens_the_servers_ports_to_this_machine_only():
+    given = flags(compose()["command"])
+    wanted = {f"127.0.0.1:{given[name]}:{given[name]}" for name in ("port", "rest_api_port")}
+    assert set(compose()["ports"]) == wanted
+
+
+def test_kubernetes_mounts_what_the_flags_look_for():
+    given, mounts = flags(container()["args"]), container()["volumeMounts"]
+    places = {mount["name"]: mount["mountPath"] for mount in mounts}
+    volumes = {one["name"]: one for one in pod()["spec"]["volumes"]}
+    assert set(places) == set(volumes)
+    assert all(mount["readOnly"] for mount in mounts)
+    # The claim holds saved_models/ifrp as ifrp/, say the file's first lines.
+    assert given["model_base_path"] == f"{places['models']}/{given['model_name']}"
+    files = kubernetes()["ConfigMap", volumes["config"]["configMap"]["name"]]["data"]
+    wanted = {given[name] for name in ("batching_parameters_file", "monitoring_config_file")}
+    assert wanted == {f"{places['config']}/{name}" for name in files}
+
+
+def test_the_ports_and_labels_of_kubernetes_meet():
+    given, notes = flags(container()["args"]), pod()["metadata"]["annotations"]
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert ports == {"grpc": int(given["port"]), "http": int(given["rest_api_port"])}
+    assert notes["prometheus.io/port"] == given["rest_api_port"]
+    assert notes["prometheus.io/path"] == options(on_this_machine(), DEPLOY).metrics_path()
+    for probe in ("startupProbe", "readinessProbe"):
+        assert container()[probe]["httpGet"]["port"] == "http"
+    assert container()["livenessProbe"]["tcpSocket"]["port"] in ports
+    labels = pod()["metadata"]["labels"]
+    assert kubernetes()["Deployment", "ifrp"]["spec"]["selector"]["matchLabels"] == labels
+    for name, wanted in {"ifrp": ports, "ifrp-headless": {"grpc": ports["grpc"]}}.items():
+        service = kubernetes()["Service", name]["spec"]
+        assert service["selector"] == labels
+        assert {port["targetPort"]: port["port"] for port in service["ports"]} == wanted

@@ -1,0 +1,621 @@
+"""Tests of `recovery/folder`."""
+
+import json
+import os
+import shutil
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pictures
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from ifrp_tf.core.errors import ConfigError, DataError, ModelError
+from ifrp_tf.pictures import images
+from ifrp_tf.recovery import folder
+from ifrp_tf.recovery.detection import Mtcnn
+from ifrp_tf.recovery.folder import Task, answer, flip_averaged, is_output, prepare
+from ifrp_tf.recovery.manifest import Made, plan
+from ifrp_tf.recovery.scene import Options
+
+# ----  ----
+
+SCENE = pictures.scene(60, 40)
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pictures.save(SCENE, "PNG"))
+
+
+def job_of(path, output):
+    (job,) = plan(path, [path], output)
+    return job
+
+
+def test_a_portrait_is_read_upright_and_letterboxed(tmp_path):
+    path = tmp_path / "phone.png"
+    path.write_bytes(pictures.with_exif("JPEG", 6, SCENE))
+    intake = prepare(job_of(path, tmp_path / "out"), Task(tmp_path / "out", 32, "m", side_by_side=True), None)
+    picture = images.read(path)
+    np.testing.assert_array_equal(intake.portraits, images.letterbox(picture.pixels, 32)[None])
+    assert intake.places == (None,)
+    assert intake.entry() == {
+        "input": str(path),
+        "status": "recovered",
+        "reason": "",
+        "message": "",
+        "notes": ["JPEG data in a .png file", "exif orientation 6 applied"],
+        "faces": [
+            {
+                "box": [0, 0, 60, 40],
+                "recovered": "phone_recovered.png",
+                "side_by_side": "phone_side_by_side.png",
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"just text", "not_an_image"),
+        (pictures.save(SCENE, "JPEG")[:400], "truncated"),
+        (pictures.png_bomb(), "too_large"),
+        (pictures.save(SCENE[:9], "PNG"), "too_small"),
+        (None, "missing"),
+    ],
+)
+def test_a_bad_file_becomes_an_entry(tmp_path, data, reason):
+    path = tmp_path / "bad.jpg"
+    path.write_bytes(data or b"")
+    job = job_of(path, tmp_path / "out")
+    if data is None:
+        path.unlink()
+    entry = prepare(job, Task(tmp_path / "out", 32, "m"), None).entry()
+    assert (entry["status"], entry["reason"], entry["faces"]) == ("failed", reason, [])
+    assert entry["message"]
+
+
+class Case:
+    """An input whose output was made before."""
+
+    def __init__(self, folder):
+        self.output = folder / "out"
+        touch(folder, "x.png")
+        touch(self.output, "x_recovered.png")
+        self.path = folder / "x.png"
+        made = prepare(job_of(self.path, self.output), Task(self.output, 32, "m", overwrite=True), None).made
+        assert isinstance(made, Made)
+        self.made = made
+
+    def status(self, *, model="m", **options):
+        intake = prepare(job_of(self.path, self.output), Task(self.output, 32, model, **options), self.made)
+        assert (intake.portraits is None) == (intake.status != "recovered")
+        return intake.status, intake.reason
+
+
+@pytest.fixture
+def case(tmp_path):
+    return Case(tmp_path)
+
+
+def test_what_was_made_before_is_skipped(case):
+    assert case.status() == ("skipped", "up_to_date")
+
+
+def test_what_was_touched_or_copied_but_not_changed_is_skipped(case):
+    os.utime(case.path, (1, 1))
+    assert case.status() == ("skipped", "up_to_date")
+
+
+def test_overwriting_makes_everything_anew(case):
+    assert case.status(overwrite=True) == ("recovered", "")
+
+
+def test_a_missing_output_is_made_again(case):
+    (case.output / "x_recovered.png").unlink()
+    assert case.status() == ("recovered", "")
+
+
+def test_another_kind_of_output_is_added(case):
+    assert case.status(side_by_side=True) == ("recovered", "")
+
+
+def test_uncertainty_is_added_to_what_was_made_before(case):
+    assert case.status(options=Options(uncertainty=True)) == ("recovered", "")
+
+
+def test_the_numbers_of_uncertainty_stand_with_the_faces_that_have_a_picture_of_it(case):
+    with_it = replace(case.made, outputs=("x_recovered.png", "x_uncertainty.png"), uncertainty=(7.25,))
+    intake = prepare(job_of(case.path, case.output), Task(case.output, 32, "m"), with_it)
+    assert intake.status == "skipped"
+    (face,) = intake.entry()["faces"]
+    assert (face["uncertainty"], face["uncertainty_value"]) == ("x_uncertainty.png", 7.25)
+    faces = ({"found_by": "box"}, {"found_by": "box", "reason": "too_small"}, {"found_by": "box"})
+    files = tuple(f"x_face{k}_{kind}.png" for k in (1, 3) for kind in ("recovered", "uncertainty"))
+    intake.made = replace(with_it, faces=faces, outputs=files, uncertainty=(3.5, 9.0))
+    assert [one.get("uncertainty_value") for one in intake.entry()["faces"]] == [3.5, None, 9.0]
+    # A run that makes the face again keeps what is known of the same file, model and options.
+    (case.output / "x_recovered.png").unlink()
+    again = prepare(job_of(case.path, case.output), Task(case.output, 32, "m"), with_it)
+    assert (again.status, again.made.uncertainty) == ("recovered", (7.25,))
+    other = prepare(job_of(case.path, case.output), Task(case.output, 32, "other"), with_it)
+    assert (other.status, other.made.uncertainty) == ("recovered", ())
+
+
+def test_an_output_of_another_input_or_model_is_not_replaced_unasked(case):
+    assert case.status(model="other") == ("failed", "output_exists")
+    case.path.write_bytes(pictures.save(SCENE[::-1], "PNG"))
+    assert case.status() == ("failed", "output_exists")
+    assert case.status(overwrite=True) == ("recovered", "")
+
+
+def test_other_options_ask_for_other_outputs(case):
+    assert case.status(options=Options(flip_average=True)) == ("failed", "output_exists")
+    assert case.status(options=Options(flip_average=True), overwrite=True) == ("recovered", "")
+
+
+def test_a_file_that_this_package_did_not_make_is_not_replaced_unasked(case):
+    shutil.copy(case.path, case.output / "x_side_by_side.png")
+    assert case.status(side_by_side=True) == ("failed", "output_exists")
+
+
+def test_an_output_among_the_inputs_is_recognised_without_a_manifest(tmp_path):
+    path = tmp_path / "x_recovered.png"
+    images.write_png(path, SCENE, text={"ifrp_tf": "generated"})
+    assert is_output(path.read_bytes())
+    assert not is_output(pictures.save(SCENE, "PNG"))
+    intake = prepare(job_of(path, tmp_path), Task(tmp_path, 32, "m"), None)
+    assert (intake.status, intake.reason) == ("skipped", "generated")
+    assert (
+        prepare(job_of(path, tmp_path / "out"), Task(tmp_path / "out", 32, "m"), None).status == "recovered"
+    )
+    assert Path(intake.entry()["input"]) == path
+
+
+# ---- What is written of whole pictures; of single faces see `test_folder` ----
+
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return Mtcnn()
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A pair, a face that is too small, and a picture without any."""
+    one = astronaut()[20:276, 96:352]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "pair.png").write_bytes(pictures.save(np.hstack([one, one[:, ::-1]]), "PNG"))
+    tiny = astronaut().reshape(128, 4, 128, 4, 3).mean((1, 3)).astype(np.uint8)
+    (tmp_path / "in" / "tiny.png").write_bytes(pictures.save(tiny, "PNG"))
+    (tmp_path / "in" / "zero.png").write_bytes(pictures.save(np.full((90, 90, 3), 90, np.uint8), "PNG"))
+    return tmp_path / "in"
+
+
+def recover(given, output, detector, network=lambda portraits: 255 - portraits, **options):
+    task = {name: options.pop(name) for name in ("side_by_side", "overwrite") if name in options}
+    chosen = Options(faces="auto", **options)
+    with folder.opened(given, output) as work:
+        job = Task(output, SIDE, "m", options=chosen, detector=detector, **task)
+        report = folder.process(network, work, job, "ifrp/1")
+    return report, json.loads((output / "report.json").read_text())["pictures"]
+
+
+def visible(output):
+    return sorted(path.name for path in output.iterdir() if path.name[0] != ".")
+
+
+def test_every_face_is_written_and_pasted_and_a_second_run_skips(given, tmp_path, detector):
+    output = tmp_path / "out"
+    report, (pair, tiny, zero) = recover(given, output, detector, paste=True, side_by_side=True)
+    assert (report.recovered, report.failed) == (2, 1)
+    assert visible(output) == [
+        "pair_face1_recovered.png", "pair_face1_side_by_side.png", "pair_face2_recovered.png",
+        "pair_face2_side_by_side.png", "pair_pasted.png", "report.json",
+        "zero_face1_recovered.png", "zero_face1_side_by_side.png",
+    ]  # fmt: skip
+    assert [one["recovered"] for one in pair["faces"]] == [
+        "pair_face1_recovered.png",
+        "pair_face2_recovered.png",
+    ]
+    assert pair["faces"][0]["box"][0] < 256 < pair["faces"][1]["box"][0]
+    assert all({"box", "landmarks", "score", "found_by", "recovered"} <= set(one) for one in pair["faces"])
+    assert pair["pasted"] == "pair_pasted.png"
+    assert (tiny["status"], tiny["reason"]) == ("failed", "too_small")
+    assert tiny["faces"][0]["recovered"] is None
+    assert zero["faces"][0]["found_by"] == "whole"
+    assert "pasted" not in zero
+    assert images.read(output / "pair_face1_side_by_side.png").pixels.shape == (36, 3 * 34 + 2, 3)
+    for name in visible(output):
+        if name.endswith(".png"):
+            with Image.open(output / name) as image:
+                assert image.info == {"ifrp_tf": "generated face, not evidence; model ifrp/1; sha256 m"}
+    before = images.read(given / "pair.png").pixels
+    pasted = images.read(output / "pair_pasted.png").pixels
+    assert pasted.shape == before.shape
+    assert np.abs(pasted.astype(int) - before).max() > 20
+    np.testing.assert_array_equal(pasted[-8:], before[-8:])
+
+    (output / "zero_face1_recovered.png").unlink()
+    again, entries = recover(given, output, detector, paste=True, side_by_side=True)
+    assert (again.recovered, again.skipped, again.failed) == (1, 1, 1)
+    assert entries[0]["faces"] == pair["faces"]
+    assert entries[0]["pasted"] == "pair_pasted.png"
+
+
+def test_uncertainty_is_written_of_every_face_and_changes_no_other_output(given, tmp_path, detector):
+    source, plain, output = given / "pair.png", tmp_path / "plain", tmp_path / "out"
+    boxes = ((90.0, 50.0, 130.0, 150.0), (300.0, 50.0, 130.0, 150.0), (5.0, 5.0, 9.0, 9.0))
+    options = {"boxes": boxes, "paste": True, "side_by_side": True}
+    recover(source, plain, detector, **options)
+    report, (pair,) = recover(source, output, detector, uncertainty=True, **options)
+    assert (report.recovered, report.failed) == (1, 0)
+    for path in plain.glob("*.png"):
+        assert (output / path.name).read_bytes() == path.read_bytes()
+    assert sorted(set(visible(output)) - set(visible(plain))) == [
+        "pair_face1_uncertainty.png", "pair_face2_uncertainty.png",
+    ]  # fmt: skip
+    numbers = [one.get("uncertainty_value") for one in pair["faces"]]
+    assert numbers[2] is None  # too small
+    assert all(0.05 < number < 1 for number in numbers[:2])  # a network that does not align the face
+    assert pair["faces"][1]["uncertainty"] == "pair_face2_uncertainty.png"
+    with Image.open(output / "pair_face1_uncertainty.png") as image:
+        assert image.size == (SIDE, SIDE)
+        assert image.info["ifrp_tf"].startswith("generated face, not evidence")
+    again, (entry,) = recover(source, output, detector, uncertainty=True, **options)
+    assert (again.recovered, again.skipped) == (0, 1)
+    assert entry["faces"] == pair["faces"]
+
+
+def test_uncertainty_is_added_to_a_finished_folder_and_a_face_without_an_answer_fails_alone(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, level in (("dark", 0), ("light", 200)):
+        data = pictures.save(np.full((40, 40, 3), level, np.uint8), "PNG")
+        (tmp_path / "in" / f"{name}.png").write_bytes(data)
+
+    def network(portraits):
+        if (portraits == 200).all(axis=(1, 2, 3)).any() and len(np.unique(portraits, axis=0)) > 2:
+            raise ModelError("not finite")
+        return 255 - portraits
+
+    def run(**options):
+        with folder.opened(tmp_path / "in", tmp_path / "out") as work:
+            return folder.process(network, work, Task(tmp_path / "out", SIDE, "m", **options), "ifrp/1")
+
+    assert run().recovered == 2
+    report = run(options=Options(uncertainty=True))
+    assert (report.recovered, report.skipped, report.failed) == (1, 0, 1)
+    dark, light = json.loads((tmp_path / "out" / "report.json").read_text())["pictures"]
+    assert dark["faces"][0]["uncertainty"] == "dark_uncertainty.png"
+    assert (light["status"], light["reason"]) == ("failed", "not_recovered")
+    assert run().skipped == 2
+
+
+def test_other_options_replace_only_when_asked(given, tmp_path, detector):
+    source, output = given / "pair.png", tmp_path / "out"
+    recover(source, output, detector)
+    report, (entry,) = recover(source, output, detector, paste=True, strength=0.5)
+    assert (report.failed, entry["reason"]) == (1, "output_exists")
+    report, _ = recover(source, output, detector, paste=True, strength=0.5, overwrite=True)
+    assert report.recovered == 1
+
+
+def test_boxes_take_the_place_of_finding(given, tmp_path, detector):
+    box = (10.0, 10.0, 64.0, 64.0)
+    report, (entry,) = recover(given / "zero.png", tmp_path / "out", detector, boxes=(box,), paste=True)
+    assert (report.recovered, entry["faces"][0]["found_by"], entry["pasted"]) == (1, "box", "zero_pasted.png")
+    report, (entry,) = recover(
+        given / "zero.png", tmp_path / "far", detector, boxes=((100.0, 0.0, 9.0, 9.0),)
+    )
+    assert (report.failed, entry["reason"]) == (1, "box_outside")
+
+
+def test_no_face_and_no_fallback_is_a_failure(given, tmp_path, detector):
+    report, (entry,) = recover(given / "zero.png", tmp_path / "out", detector, fallback=False)
+    assert (report.failed, entry["reason"], report.exit_code) == (1, "no_face", 1)
+
+
+def test_an_input_that_changes_meanwhile_is_not_pasted_into(given, tmp_path, detector):
+    def network(portraits):
+        (given / "pair.png").write_bytes(pictures.save(astronaut(), "PNG"))
+        return portraits
+
+    report, (entry,) = recover(given / "pair.png", tmp_path / "out", detector, network, paste=True)
+    assert (report.failed, entry["reason"]) == (1, "not_written")
+    assert "changed" in entry["message"]
+    assert visible(tmp_path / "out") == ["report.json"]
+
+
+def test_answers_come_in_full_batches():
+    shapes = []
+
+    def network(portraits):
+        shapes.append(portraits.shape)
+        if (portraits == 7).all(axis=(1, 2, 3)).any():
+            raise ModelError("not finite")
+        return 255 - portraits
+
+    portraits = [np.full((4, 4, 3), k, np.uint8) for k in range(20)]
+    answers = answer(network, portraits)
+    assert [k for k, one in enumerate(answers) if isinstance(one, ModelError)] == [7]
+    assert [255 - one[0, 0, 0] for one in answers if not isinstance(one, ModelError)] == [
+        k for k in range(20) if k != 7
+    ]
+    assert set(shapes) == {(16, 4, 4, 3)}
+    assert answer(network, []) == []
+
+
+def test_the_average_with_the_mirrored_answer():
+    ramp = np.arange(16, dtype=np.uint8).reshape(1, 1, 16, 1).repeat(4, 1).repeat(3, 3)
+    symmetric = flip_averaged(lambda portraits: portraits)(ramp)
+    np.testing.assert_array_equal(symmetric, ramp)  # a network that mirrors with its input gives one answer
+    shifted = flip_averaged(lambda portraits: np.roll(portraits, 1, axis=2))(ramp)
+    np.testing.assert_array_equal(shifted[0, 0, 1:-1, 0], ramp[0, 0, 1:-1, 0])
+    assert flip_averaged(lambda p: np.full_like(p, 255))(ramp).min() == 255
+
+
+# ----  ----
+
+
+def negative(portraits):
+    """A network of a kind: quick, and wrong answers show."""
+    assert portraits.shape == (folder.BATCH, SIDE, SIDE, 3)
+    assert portraits.dtype == np.uint8
+    return 255 - portraits
+
+
+def fill(path, count):
+    path.mkdir(parents=True, exist_ok=True)
+    for k in range(count):
+        (path / f"{k}.png").write_bytes(pictures.save(np.roll(pictures.scene(40, 40), k, axis=1), "PNG"))
+
+
+def recover_of_folder(given_of_folder, output, network=negative, *, model="m", progress=None, **options):
+    with folder.opened(given_of_folder, output) as work:
+        return folder.process(network, work, Task(output, SIDE, model, **options), "ifrp/1", progress)
+
+
+def report_of(output):
+    return json.loads((output / "report.json").read_text())
+
+
+def visible_of_folder(output):
+    return sorted(path.name for path in output.rglob("*") if path.is_file() and path.name[0] != ".")
+
+
+@pytest.fixture
+def given_of_folder(tmp_path):
+    fill(tmp_path / "in", 3)
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize(("counts", "words"), [((3, 2, 1), ""), ((1, 0, 0), ", interrupted before 5 more")])
+def test_a_report_in_words(tmp_path, counts, words):
+    report = folder.Report(tmp_path, *counts, interrupted=bool(words))
+    assert report.summary(6) == "{} recovered, {} skipped, {} failed".format(*counts) + words
+
+
+def test_every_picture_gets_its_own_answer_in_order(tmp_path):
+    fill(tmp_path / "in", 37)
+    seen = []
+    report = recover_of_folder(tmp_path / "in", tmp_path / "out", progress=seen.append)
+    assert (report.recovered, report.skipped, report.failed, report.interrupted) == (37, 0, 0, False)
+    assert report.exit_code == 0
+    assert seen == report_of(tmp_path / "out")["pictures"]
+    assert [os.path.basename(entry["input"]) for entry in seen] == [f"{k}.png" for k in range(37)]
+    for k in (0, 15, 16, 36):
+        portrait = images.letterbox(images.read(tmp_path / "in" / f"{k}.png").pixels, SIDE)
+        answer = images.read(tmp_path / "out" / f"{k}_recovered.png").pixels
+        np.testing.assert_array_equal(answer, 255 - portrait)
+
+
+def test_what_a_killed_run_was_writing_goes(given_of_folder, tmp_path):
+    fill(given_of_folder / "sub", 1)
+    mine = [".0123456789abcdef.tmp", "sub/.0123456789abcdef.tmp", ".report.json.01234567.tmp"]
+    others = [".notes.tmp", "0123456789abcdef.tmp", "elsewhere/.0123456789abcdef.tmp"]
+    for name in [*mine, *others]:
+        path = tmp_path / "out" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    recover_of_folder(given_of_folder, tmp_path / "out")
+    left = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.tmp")}
+    assert left == set(others)
+
+
+def test_bad_files_cost_themselves_only(given_of_folder, tmp_path):
+    (given_of_folder / "1.png").write_bytes(b"text")
+    (given_of_folder / "sub").mkdir()
+    (given_of_folder / "sub" / "4.png").write_bytes(b"")
+    report = recover_of_folder(given_of_folder, tmp_path / "out", side_by_side=True)
+    assert (report.recovered, report.failed, report.exit_code) == (2, 2, 1)
+    status = {
+        os.path.basename(e["input"]): (e["status"], e["reason"])
+        for e in report_of(tmp_path / "out")["pictures"]
+    }
+    assert status == {
+        "0.png": ("recovered", ""),
+        "1.png": ("failed", "not_an_image"),
+        "2.png": ("recovered", ""),
+        "4.png": ("failed", "empty"),
+    }
+    assert visible_of_folder(tmp_path / "out") == [
+        "0_recovered.png", "0_side_by_side.png", "2_recovered.png", "2_side_by_side.png", "report.json",
+    ]  # fmt: skip
+    assert report_of(tmp_path / "out")["counts"] == {"recovered": 2, "skipped": 0, "failed": 2}
+
+
+def test_outputs_carry_where_they_come_from_and_nothing_else(given_of_folder, tmp_path):
+    recover_of_folder(given_of_folder, tmp_path / "out", side_by_side=True)
+    for name in ("0_recovered.png", "0_side_by_side.png"):
+        with Image.open(tmp_path / "out" / name) as image:
+            assert dict(image.info) == {"ifrp_tf": "generated face, not evidence; model ifrp/1; sha256 m"}
+
+
+def test_a_second_run_skips_and_a_third_makes_what_is_missing(given_of_folder, tmp_path):
+    output = tmp_path / "out"
+    recover_of_folder(given_of_folder, output)
+    before = (output / "1_recovered.png").stat().st_mtime_ns
+    report = recover_of_folder(given_of_folder, output)
+    assert (report.recovered, report.skipped, report.exit_code) == (0, 3, 0)
+    assert report_of(output)["pictures"][1]["faces"] == [
+        {"box": [0, 0, 40, 40], "recovered": "1_recovered.png"}
+    ]
+    (output / "2_recovered.png").unlink()
+    report = recover_of_folder(given_of_folder, output)
+    assert (report.recovered, report.skipped) == (1, 2)
+    assert (output / "1_recovered.png").stat().st_mtime_ns == before
+
+
+def test_another_model_replaces_only_when_asked(given_of_folder, tmp_path):
+    output = tmp_path / "out"
+    recover_of_folder(given_of_folder, output)
+    report = recover_of_folder(given_of_folder, output, lambda portraits: portraits, model="m2")
+    assert (report.failed, report.exit_code) == (3, 1)
+    report = recover_of_folder(
+        given_of_folder, output, lambda portraits: portraits, model="m2", overwrite=True
+    )
+    assert report.recovered == 3
+    portrait = images.letterbox(images.read(given_of_folder / "0.png").pixels, SIDE)
+    np.testing.assert_array_equal(images.read(output / "0_recovered.png").pixels, portrait)
+    assert recover_of_folder(given_of_folder, output, lambda portraits: portraits, model="m2").skipped == 3
+
+
+@pytest.mark.parametrize("place", [".", "out"])
+def test_outputs_among_the_inputs_are_never_recovered(given_of_folder, place):
+    output = given_of_folder / place
+    for expected in ((3, 0), (0, 3), (0, 3)):
+        report = recover_of_folder(given_of_folder, output, side_by_side=True)
+        assert (report.recovered, report.skipped, report.failed) == (*expected, 0)
+    assert len(list(given_of_folder.rglob("*.png"))) == 3 + 6
+
+
+def test_a_picture_that_the_network_cannot_answer_does_not_spoil_its_neighbours(given_of_folder, tmp_path):
+    bad = images.letterbox(images.read(given_of_folder / "1.png").pixels, SIDE)
+
+    def network(portraits):
+        if (portraits == bad).all(axis=(1, 2, 3)).any():
+            raise ModelError("not finite")
+        return negative(portraits)
+
+    report = recover_of_folder(given_of_folder, tmp_path / "out", network)
+    assert (report.recovered, report.failed) == (2, 1)
+    assert report_of(tmp_path / "out")["pictures"][1]["reason"] == "not_recovered"
+
+
+def test_an_output_that_cannot_be_written_is_a_failure_of_its_input(given_of_folder, tmp_path):
+    (tmp_path / "out" / "1_recovered.png").mkdir(parents=True)
+    report = recover_of_folder(given_of_folder, tmp_path / "out", overwrite=True)
+    assert (report.recovered, report.failed) == (2, 1)
+    entry = report_of(tmp_path / "out")["pictures"][1]
+    assert (entry["status"], entry["reason"], entry["faces"]) == ("failed", "not_written", [])
+    assert entry["message"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_finishes_its_batch_and_can_be_resumed(tmp_path, number):
+    fill(tmp_path / "in", 120)
+    before = signal.getsignal(number)
+    output = tmp_path / "out"
+
+    def network(portraits):
+        if not (output / "interrupted").exists():
+            (output / "interrupted").touch()
+            os.kill(os.getpid(), number)
+        return negative(portraits)
+
+    report = recover_of_folder(tmp_path / "in", output, network)
+    assert report.interrupted
+    assert report.exit_code == 130
+    assert 16 <= report.recovered <= 64
+    assert signal.getsignal(number) is before
+    recovered = [entry["faces"][0]["recovered"] for entry in report_of(output)["pictures"]]
+    assert len(recovered) == report.recovered
+    assert all((output / name).is_file() for name in recovered)
+    assert report_of(output)["interrupted"] is True
+    again = recover_of_folder(tmp_path / "in", output, network)
+    assert (again.recovered, again.skipped) == (120 - report.recovered, report.recovered)
+
+
+def test_it_works_outside_the_main_thread(given_of_folder, tmp_path):
+    reports = []
+    thread = threading.Thread(
+        target=lambda: reports.append(recover_of_folder(given_of_folder, tmp_path / "out"))
+    )
+    thread.start()
+    thread.join()
+    assert reports[0].recovered == 3
+
+
+def test_nothing_waits_unbounded(tmp_path):
+    """Of a long folder only so many pictures are read ahead of the network."""
+    fill(tmp_path / "in", 100)
+    read, ahead = [], []
+    original = folder.prepare
+
+    def counting(job, task, before):
+        read.append(job.key)
+        return original(job, task, before)
+
+    def network(portraits):
+        ahead.append(len(read))
+        return negative(portraits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folder, "prepare", counting)
+        recover_of_folder(tmp_path / "in", tmp_path / "out", network)
+    assert all(count <= 16 * (k + 1) + 32 for k, count in enumerate(ahead))
+    assert len(read) == 100
+
+
+def test_a_batch_is_written_while_the_network_sees_the_next(tmp_path, monkeypatch):
+    fill(tmp_path / "in", 32)
+    calls, second, met = [], threading.Event(), []
+    original = folder.write
+
+    def network(portraits):
+        calls.append(len(portraits))
+        if len(calls) == 2:
+            second.set()
+        return negative(portraits)
+
+    def patient(*given_of_folder):
+        met.append(second.wait(20))
+        return original(*given_of_folder)
+
+    monkeypatch.setattr(folder, "write", patient)
+    assert recover_of_folder(tmp_path / "in", tmp_path / "out", network).recovered == 32
+    assert met == [True] * 32
+
+
+def test_a_mistyped_input_leaves_no_folder_behind(tmp_path):
+    with pytest.raises(DataError, match="does not exist"), folder.opened(tmp_path / "im", tmp_path / "out"):
+        pass
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_and_one_of_outputs_hold_no_portraits(given_of_folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="0 pictures"), folder.opened(tmp_path / "empty", tmp_path / "out"):
+        pass
+    recover_of_folder(given_of_folder, given_of_folder)
+    for k in range(3):
+        (given_of_folder / f"{k}.png").unlink()
+    with pytest.raises(DataError, match="only outputs"), folder.opened(given_of_folder, given_of_folder):
+        pass
+
+
+def test_an_output_folder_that_is_a_file_is_wrong_usage(given_of_folder, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(ConfigError, match="folder that can be written to"):
+        recover_of_folder(given_of_folder, tmp_path / "out")

@@ -1,0 +1,434 @@
+"""Tests of `serving/rest`."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import socket
+import time
+
+import numpy as np
+import pytest
+import served
+import tensorflow as tf
+from served import NAME, SIDE, direct, portraits
+
+from ifrp_tf.serving.rest import MAX_HEAD, HttpServer, Malformed, RequestSource, Response
+
+# ---- Requests out of a stream; whole connections are tested in test_serving_http ----
+
+
+def read(data, max_body=100):
+    """The first request in `data`, and whether the connection stays open."""
+
+    async def go():
+        reader = asyncio.StreamReader(limit=2**18)
+        reader.feed_data(data)
+        reader.feed_eof()
+        source = RequestSource(reader, None)
+        request, keep = await source.request(await source.head(), max_body)
+        return request, keep, await source.left()
+
+    return asyncio.run(go())
+
+
+def test_a_request():
+    request, keep, left = read(b"POST /a%2Fb?x HTTP/1.1\r\nA-b:  c d \r\nContent-Length: 2\r\n\r\nhiGET")
+    assert (request.method, request.path, request.body) == ("POST", "/a/b", b"hi")
+    assert request.headers["a-b"] == "c d"
+    assert keep
+    assert not left
+
+
+@pytest.mark.parametrize(
+    ("head", "keep"),
+    [
+        (b"GET / HTTP/1.1\r\n", True),
+        (b"GET / HTTP/1.1\r\nConnection: Close\r\n", False),
+        (b"GET / HTTP/1.0\r\n", False),
+        (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n", True),
+    ],
+)
+def test_connections_stay_open_as_asked(head, keep):
+    request, kept, left = read(head + b"\r\n")
+    assert (request.body, kept, left) == (b"", keep, True)
+
+
+def test_chunks_with_trailers():
+    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request, _, _ = read(head + b"2\r\nab\r\n1\r\nc\r\n0\r\nTrailer: x\r\n\r\n")
+    assert request.body == b"abc"
+    with pytest.raises(Malformed, match="at most 2 bytes"):
+        read(head + b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", max_body=2)
+    with pytest.raises(Malformed):
+        read(head + b"-2\r\nab\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab"]
+)
+def test_a_stream_that_ends_early(data):
+    with pytest.raises(EOFError):
+        read(data)
+
+
+def test_long_heads():
+    with pytest.raises(Malformed) as caught:
+        read(b"GET /" + b"a" * MAX_HEAD + b" HTTP/1.1\r\n\r\n")
+    assert caught.value.status == 431
+
+
+# ---- The HTTP server over real sockets, with a handler of a few lines ----
+
+
+@contextlib.asynccontextmanager
+async def listening(handler, **options):
+    settings = {"max_body": 1000, "idle_seconds": 20, "body_seconds": 20, **options}
+    server = HttpServer(handler, lambda status, words: Response(status, words.encode()), **settings)
+    port = await server.start("127.0.0.1", 0)
+    try:
+        yield server, port
+    finally:
+        await server.stop(1.0)
+        assert server.connections == 0
+
+
+async def echo(request):
+    return Response(200, f"{request.method} {request.path} {request.body.decode()}".encode(), "text/plain")
+
+
+async def exchange(port, data, end=True):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    answer = await asyncio.wait_for(reader.read(), 20) if end else b""
+    writer.close()
+    return answer
+
+
+CLOSE = b"Connection: close\r\n"
+CASES = {
+    "get": (b"GET /a%20b?c=d HTTP/1.1\r\n" + CLOSE + b"\r\n", b"200", b"GET /a b "),
+    "old": (b"GET / HTTP/1.0\r\n\r\n", b"200", b"GET / "),
+    "post": (b"POST / HTTP/1.1\r\n" + CLOSE + b"Content-Length: 3\r\n\r\nabc", b"200", b"POST / abc"),
+    "chunks": (
+        b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=1\r\nde\r\n0\r\n\r\n",
+        b"200",
+        b"POST / abcde",
+    ),
+    "two": (b"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n" + CLOSE + b"\r\n", b"200", b"GET /2 "),
+    "no HTTP": (b"hello\r\n\r\n", b"400", b""),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400", b""),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50) + b"\r\n\r\n", b"400", b""),
+    "header": (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"400", b""),
+    "two lengths": (b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", b"400", b""),
+    "both lengths": (
+        b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400", b"",
+    ),
+    "negative length": (b"POST / HTTP/1.1\r\nContent-Length: -3\r\n\r\n", b"400", b""),
+    "long": (b"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", b"413", b""),
+    "long chunks": (
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n", b"413", b"in a request.",
+    ),
+    "bad chunk": (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", b"400", b""),
+    "headers": (b"GET / HTTP/1.1\r\nA: " + b"a" * 20_000 + b"\r\n\r\n", b"431", b""),
+    "endless headers": (b"GET / HTTP/1.1\r\nA: " + b"a" * 600_000, b"431", b""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_requests(case):
+    data, status, end = CASES[case]
+
+    async def check():
+        async with listening(echo) as (_, port):
+            answer = await exchange(port, data)
+            assert answer.startswith(b"HTTP/1.1 " + status)
+            assert answer.endswith(end)
+            if case == "two":
+                assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+    asyncio.run(check())
+
+
+def test_curl_is_told_to_go_on():
+    async def check():
+        async with listening(echo) as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b"ok")
+            assert b"POST / ok" in await reader.readuntil(b"POST / ok")
+            writer.close()
+
+    asyncio.run(check())
+
+
+def test_slow_clients_are_dropped():
+    async def check():
+        async with listening(echo, idle_seconds=0.1, body_seconds=0.1) as (server, port):
+            for data in (b"", b"GET", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"):
+                assert await exchange(port, data) == b""
+            assert server.connections == 0
+
+    asyncio.run(check())
+
+
+def test_a_client_that_leaves_stops_the_work():
+    stopped = []
+
+    async def slow(request):
+        try:
+            await asyncio.sleep(20)
+        except asyncio.CancelledError:
+            stopped.append(request.path)
+            raise
+
+    async def check():
+        async with listening(slow) as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /slow HTTP/1.1\r\n\r\n")
+            await asyncio.sleep(0.1)
+            writer.close()
+            for _ in range(200):
+                await asyncio.sleep(0.02)
+                if stopped:
+                    break
+
+    asyncio.run(check())
+    assert stopped == ["/slow"]
+
+
+def test_a_crowd_is_turned_away():
+    async def check():
+        async with listening(echo, max_connections=2) as (server, port):
+            quiet = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+            while server.connections < 2:
+                await asyncio.sleep(0.01)
+            assert (await exchange(port, b"")).startswith(b"HTTP/1.1 503")
+            for _, writer in quiet:
+                writer.close()
+            while server.connections:
+                await asyncio.sleep(0.01)
+            assert (await exchange(port, CASES["get"][0])).startswith(b"HTTP/1.1 200")
+
+    asyncio.run(check())
+
+
+def test_stopping_finishes_requests_and_closes_idle_connections():
+    async def slow(request):
+        await asyncio.sleep(0.3)
+        return await echo(request)
+
+    async def check():
+        async with listening(slow) as (server, port):
+            idle, _ = await asyncio.open_connection("127.0.0.1", port)
+            busy = asyncio.ensure_future(exchange(port, b"GET /last HTTP/1.1\r\n\r\n"))
+            await asyncio.sleep(0.1)
+            started = time.monotonic()
+            await server.stop(10.0)
+            assert time.monotonic() - started < 5
+            assert b"Connection: close" in (answer := await busy)
+            assert answer.endswith(b"GET /last ")
+            assert await idle.read() == b""
+            with pytest.raises(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=2):
+                pass
+
+    asyncio.run(check())
+
+
+def test_a_failing_handler_costs_one_connection():
+    async def broken(request):
+        raise KeyError("oh")
+
+    async def check():
+        async with listening(broken) as (_, port):
+            assert await exchange(port, CASES["get"][0]) == b""
+            assert await exchange(port, CASES["get"][0]) == b""
+
+    asyncio.run(check())
+
+
+# ---- REST over real sockets; where IFRP_MODEL_SERVER names TensorFlow Serving, against that ----
+
+ours_only = pytest.mark.skipif(bool(served.BINARY), reason="TensorFlow Serving answers this in its own way")
+
+
+@pytest.fixture(scope="module")
+def door():
+    with served.any_server() as open_door:
+        yield open_door
+
+
+def b64(data):
+    return {"b64": base64.b64encode(data).decode()}
+
+
+def test_rows_and_columns_give_the_very_numbers_of_the_saved_model(door):
+    pictures = portraits(3)
+    expected = direct(pictures).tolist()
+    bare, named = pictures.tolist(), [{"portrait": row} for row in pictures.tolist()]
+    assert door.post({"instances": bare}) == (200, {"predictions": expected})
+    assert door.post({"instances": named}) == (200, {"predictions": expected})
+    assert door.post({"inputs": bare}) == (200, {"outputs": expected})
+    assert door.post({"inputs": {"portrait": bare}}) == (200, {"outputs": expected})
+    first = door.post({"instances": bare, "signature_name": "serving_default"}, "/versions/1:predict")
+    assert first == (200, {"predictions": expected})
+
+
+def test_files_in_base64(door):
+    files = served.files(2)
+    function = served.signatures()["recover_bytes"]
+    expected = [b64(data) for data in function(portrait_bytes=tf.constant(files))["photo_bytes"].numpy()]
+    rows = {"signature_name": "recover_bytes", "instances": [b64(data) for data in files]}
+    assert door.post(rows) == (200, {"predictions": expected})
+    rows["instances"] = [{"portrait_bytes": b64(data)} for data in files]
+    assert door.post(rows) == (200, {"predictions": expected})
+    columns = {"signature_name": "recover_bytes", "inputs": {"portrait_bytes": [b64(data) for data in files]}}
+    status, answer = door.post(columns)
+    assert (status, answer) == (200, {"outputs": expected})
+    photo = tf.io.decode_png(base64.b64decode(answer["outputs"][0]["b64"]))
+    assert photo.shape == (SIDE, SIDE, 3)
+
+
+def test_status_and_metadata(door):
+    status, answer = door.http("GET", f"/v1/models/{NAME}")
+    assert status == 200
+    assert answer["model_version_status"] == [
+        {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    ]
+    assert door.http("GET", f"/v1/models/{NAME}/versions/1") == (200, answer)
+    status, answer = door.http("GET", f"/v1/models/{NAME}/metadata")
+    assert (status, answer["model_spec"]["version"]) == (200, "1")
+    definition = answer["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert definition["inputs"]["portrait"]["dtype"] == "DT_UINT8"
+    assert [axis["size"] for axis in definition["inputs"]["portrait"]["tensor_shape"]["dim"]] == [
+        "-1", str(SIDE), str(SIDE), "3",
+    ]  # fmt: skip
+
+
+WRONG = {
+    "no JSON": b"{",
+    "no object": b"[]",
+    "neither": {"signature_name": "serving_default"},
+    "both": {"instances": [], "inputs": []},
+    "ragged": {"instances": [[[1, 2, 3], [1, 2]]]},
+    "shape": {"instances": [[[1, 2, 3]]]},
+    "strings": {"instances": ["portrait"]},
+    "unknown name": {"instances": [{"face": 1}]},
+    "numbers for strings": {"signature_name": "recover_bytes", "instances": [1, 2]},
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_body_is_a_bad_request(door, case):
+    status, answer = door.post(WRONG[case])
+    assert status == 400
+    assert answer["error"]
+
+
+@ours_only
+@pytest.mark.parametrize(
+    ("case", "body", "words"),
+    [
+        ("level", {"instances": [256]}, "from 0 to 255"),
+        ("negative", {"instances": [-1]}, "from 0 to 255"),
+        ("fraction", {"instances": [0.5]}, "fractions"),
+        ("truth", {"instances": [True]}, "booleans"),
+        ("huge", {"instances": [10**30]}, "mixed or too large"),
+        ("nan", b'{"instances": [NaN]}', "NaN"),
+        ("deep", b'{"instances": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", "Expected"),
+        ("web-safe", {"signature_name": "recover_bytes", "instances": [{"b64": "_-8="}]}, "web-safe"),
+        ("data address", {"signature_name": "recover_bytes", "instances": [{"b64": "data:;base64,AA"}]},
+         "comma"),
+        ("lines", {"signature_name": "recover_bytes", "instances": [{"b64": "iVBO\nRw0K"}]}, "line breaks"),
+        ("list", {"instances": 5}, "instances: expected a list"),
+    ],
+)  # fmt: skip
+def test_a_bad_request_says_what_is_wrong(door, case, body, words):
+    status, answer = door.post(body)
+    assert status == 400
+    assert words in answer["error"], case
+
+
+@ours_only
+def test_an_empty_batch_has_an_empty_answer(door):
+    assert door.post({"instances": []}) == (200, {"predictions": []})
+    assert door.post({"inputs": []}) == (200, {"outputs": []})
+    empty = {"signature_name": "recover_bytes", "instances": []}
+    assert door.post(empty) == (200, {"predictions": []})
+
+
+def test_what_is_not_there_is_not_found(door):
+    body = {"instances": portraits(1).tolist()}
+    assert door.http("POST", "/v1/models/nobody:predict", body)[0] == 404
+    assert door.post(body, "/versions/99:predict")[0] == 404
+    assert door.http("GET", f"/v1/models/{NAME}/versions/99")[0] == 404
+    assert door.http("GET", "/v1/models/nobody")[0] == 404
+
+
+@ours_only
+def test_other_paths_and_methods(door):
+    assert door.http("GET", "/")[0] == 404
+    assert door.http("GET", "/v1/models/toy/versions/1/../../../../etc/passwd")[0] == 404
+    assert door.http("GET", f"/v1/models/{NAME}:predict")[0] == 405
+    assert door.http("DELETE", f"/v1/models/{NAME}")[0] == 405
+    assert door.http("POST", f"/v1/models/{NAME}:classify", {})[0] == 501
+    unknown = door.post({"instances": [], "signature_name": "upside_down"})
+    assert unknown[0] == 412
+    assert "recover_bytes, serving_default" in unknown[1]["error"]
+    assert door.http("GET", "/healthz") == (200, "ok\n")
+
+
+def test_metrics_count_what_was_answered(door):
+    if served.BINARY:
+        pytest.skip("TensorFlow Serving has no metrics without a monitoring file")
+    before = door.metric(":tensorflow:serving:request_count")
+    door.post({"instances": portraits(2).tolist()})
+    door.photos(portraits(1))
+    assert door.metric(":tensorflow:serving:request_count") == before + 2
+    assert door.metric("ifrp_model_version") == 1
+    assert door.metric("process_resident_memory_bytes") > 1e7
+    _, text = door.http("GET", "/monitoring/prometheus/metrics")
+    assert 'status="OK"' in text
+    assert (
+        ':tensorflow:serving:request_latency_bucket{API="predict",entrypoint="REST",model_name="toy",le="'
+        in text
+    )
+
+
+def test_a_client_that_leaves_takes_its_request_along(door):
+    if served.BINARY:
+        pytest.skip("looks inside the server")
+    batcher = door.server.batcher
+    body = json.dumps({"instances": portraits(1).tolist()}).encode()
+    with served.Held(batcher):
+        with socket.create_connection(("127.0.0.1", door.rest_port)) as client:
+            head = f"POST /v1/models/{NAME}:predict HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+            client.sendall(head.encode() + body)
+            served.wait_for(lambda: batcher.waiting == 1)
+        served.wait_for(lambda: batcher.waiting == 0)
+
+
+def test_fuzzed_bodies_leave_the_server_alive(door):
+    """Bodies with pieces changed, cut and doubled: always an answer, always JSON."""
+    random = np.random.default_rng(1)
+    whole = json.dumps(
+        {"instances": np.zeros((1, 2, 2, 3), int).tolist(), "signature_name": "serving_default"}
+    )
+    seen = set()
+    for _ in range(300):
+        data = bytearray(whole.encode())
+        for _ in range(int(random.integers(1, 5))):
+            at, kind = int(random.integers(0, len(data))), int(random.integers(0, 3))
+            if kind == 0:
+                data[at] = int(random.integers(0, 256))
+            elif kind == 1:
+                del data[at : at + int(random.integers(1, 9))]
+            else:
+                data[at:at] = [b'"', b"[", b"{", b"1e999", b"null", b"\\ud800"][int(random.integers(0, 6))]
+        status, answer = door.post(bytes(data))
+        seen.add(status)
+        assert answer["error"]
+    assert seen <= {400, 404, 412}
+    pictures = portraits(1)
+    assert door.post({"instances": pictures.tolist()}) == (200, {"predictions": direct(pictures).tolist()})

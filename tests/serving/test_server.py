@@ -1,0 +1,262 @@
+"""Tests of `serving/server`."""
+
+import contextlib
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.request
+
+import grpc
+import numpy as np
+import pytest
+import served
+import small_model
+from served import NAME, direct, portraits, wait_for
+
+from ifrp_tf.core.errors import ConfigError, ModelError
+from ifrp_tf.serving import server
+from ifrp_tf.serving.server import Options
+
+# ---- Flags and text files of TensorFlow Serving ----
+
+BATCHING = """
+# as in TensorFlow Serving's documentation
+max_batch_size { value: 32 }
+batch_timeout_micros { value: 500 }
+max_enqueued_batches { value: 100 }
+num_batch_threads { value: 2 }
+pad_variable_length_inputs: true
+allowed_batch_sizes: 8
+allowed_batch_sizes: 32
+"""
+
+
+def options(**settings):
+    return Options("ifrp", "models", **settings)
+
+
+def test_a_batching_file_replaces_flags(tmp_path):
+    path = tmp_path / "batching.txt"
+    path.write_text(BATCHING)
+    made = options(batching_parameters_file=str(path), max_batch_size=4)
+    assert (made.max_batch_size, made.batch_timeout_micros, made.num_batch_threads) == (32, 500, 2)
+    assert made.capacity == 3200
+    path.write_text("max_batch_size { value: 5000 }")
+    with pytest.raises(ConfigError, match="max_batch_size from 1 to 4096"):
+        options(batching_parameters_file=str(path))
+    path.write_text("max_bath_size { value: 5 }")
+    with pytest.raises(ConfigError, match="max_bath_size"):
+        options(batching_parameters_file=str(path))
+
+
+def test_a_monitoring_file_says_where_metrics_are(tmp_path):
+    assert options().metrics_path() == "/monitoring/prometheus/metrics"
+    path = tmp_path / "monitoring.txt"
+    for text, expected in {
+        'prometheus_config { enable: true, path: "/metrics" }': "/metrics",
+        "prometheus_config { enable: true }": "/monitoring/prometheus/metrics",
+        "": "",
+    }.items():
+        path.write_text(text)
+        assert options(monitoring_config_file=str(path)).metrics_path() == expected
+
+
+def test_a_certificate_needs_its_key(tmp_path):
+    path = tmp_path / "ssl.txt"
+    path.write_text('server_key: "a\\nb" server_cert: "c" client_verify: false')
+    made = options(ssl_config_file=str(path)).tls()
+    assert (made.server_key, made.server_cert, made.custom_ca) == ("a\nb", "c", "")
+    assert options().tls() is None
+    path.write_text('server_cert: "c"')
+    with pytest.raises(ConfigError, match="server_key and server_cert"):
+        options(ssl_config_file=str(path))
+
+
+def test_channel_arguments():
+    made = options(grpc_channel_arguments="grpc.max_concurrent_streams=9,grpc.primary_user_agent=x")
+    assert made.channel_arguments() == [("grpc.max_concurrent_streams", 9), ("grpc.primary_user_agent", "x")]
+    with pytest.raises(ConfigError, match="name=value"):
+        options(grpc_channel_arguments="grpc.max")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"port": -1},
+        {"rest_api_port": 70000},
+        {"port": 0, "rest_api_port": 0},
+        {"num_batch_threads": 0},
+        {"max_request_bytes": 1},
+        {"drain_seconds": 60},
+        {"batching_parameters_file": "nowhere"},
+        {"monitoring_config_file": "nowhere"},
+        {"ssl_config_file": "nowhere"},
+    ],
+)
+def test_wrong_settings(settings):
+    with pytest.raises(ConfigError, match="Expected"):
+        options(**settings)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a:predict"])
+def test_names_that_no_address_can_hold(name):
+    with pytest.raises(ConfigError, match="model_name"):
+        Options(name, "models")
+
+
+# ---- The server as a program: ports, signals, draining, encryption, clients that hang ----
+
+
+def test_sigterm_finishes_what_was_asked_and_ends():
+    """The program: starts, answers, and after SIGTERM finishes requests under way and exits with 0."""
+    with served.outside(served.released(), "--max_batch_size=1", "--max_enqueued_batches=1000") as door:
+        pictures = portraits(30)
+        np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
+        many = portraits(200)
+        pending = door.prediction.Predict.future(served.request(portrait=many), timeout=60)
+        wait_for(lambda: door.metric("ifrp_queue_rows") > 0 or pending.done())
+        door.process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        np.testing.assert_array_equal(served.tf.make_ndarray(pending.result().outputs["photo"]), direct(many))
+        assert door.process.wait(20) == 0
+        assert time.monotonic() - started < 20
+        with pytest.raises(grpc.RpcError) as caught:
+            door.photos(pictures)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "Traceback" not in door.process.stderr.read()
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        for settings in ({"port": port}, {"rest_api_port": port}):
+            with pytest.raises(ConfigError, match="Expected free ports"), served.inside(**settings):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["--model_base_path=nowhere"], 3, "Expected a folder of versions"),
+        (["--port=1", "--rest_api_port=1"], 2, "two different ports"),
+        (["--max_batch_size=0"], 2, "max_batch_size from 1"),
+        (["--batching_parameters_file=nowhere"], 2, "BatchingParameters"),
+    ],
+)
+def test_wrong_usage_is_told_at_once(flags, code, words):
+    finished = small_model.tool("serve", *flags)
+    assert finished.returncode == code
+    assert words in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_version_itself_is_no_folder_of_versions():
+    with pytest.raises(ConfigError, match="--model_base_path="):
+        server.run(Options(NAME, str(served.released() / "1")))
+
+
+def test_an_empty_folder_is_no_model(tmp_path):
+    with pytest.raises(ModelError, match="numbered version folders"), served.inside(tmp_path):
+        pass
+
+
+def test_a_full_queue_sheds_and_recovers():
+    with served.inside(max_batch_size=2, max_enqueued_batches=2) as door:
+        pictures = portraits(2)
+        with served.Held(door.server.batcher):
+            pending = [door.prediction.Predict.future(served.request(portrait=pictures)) for _ in range(2)]
+            wait_for(lambda: door.server.batcher.waiting == 4)
+            with pytest.raises(grpc.RpcError) as caught:
+                door.photos(pictures)
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert "queue is full" in caught.value.details()
+            status, answer = door.post({"instances": pictures.tolist()})
+            assert (status, "queue is full" in answer["error"]) == (429, True)
+        for future in pending:
+            assert future.result(20).outputs
+        np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
+        with pytest.raises(grpc.RpcError) as caught:
+            door.photos(portraits(5))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_deadline_counts_the_time_in_the_queue_and_cancelling_frees_it():
+    with served.inside(rest_api_timeout_in_ms=200) as door:
+        batcher, pictures = door.server.batcher, portraits(1)
+        with served.Held(batcher):
+            with pytest.raises(grpc.RpcError) as caught:
+                door.photos(pictures, timeout=0.2)
+            assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert door.post({"instances": pictures.tolist()})[0] == 504
+            wait_for(lambda: batcher.waiting == 0)
+
+            future = door.prediction.Predict.future(served.request(portrait=pictures), timeout=20)
+            wait_for(lambda: batcher.waiting == 1)
+            future.cancel()
+            wait_for(lambda: batcher.waiting == 0)
+        np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
+
+
+def test_a_request_that_is_too_long_is_refused():
+    with served.inside(max_request_bytes=20_000) as door:
+        with pytest.raises(grpc.RpcError) as caught:
+            door.photos(portraits(40))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert door.post(b" " * 20_001)[0] == 413
+        assert len(door.photos(portraits(2))) == 2
+
+
+def test_clients_that_hang_hold_up_nobody():
+    """Connections that say nothing, half a request, and ones that read no answer, beside ones that work."""
+    with served.inside() as door, contextlib.ExitStack() as stack:
+        body = json.dumps({"instances": portraits(4).tolist()}).encode()
+        head = f"POST /v1/models/{NAME}:predict HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        for number in range(60):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", door.rest_port)))
+            client.sendall([b"", head[:20], head + body[:100], head + body][number % 4])
+        for _ in range(20):
+            quiet = stack.enter_context(socket.create_connection(("127.0.0.1", door.port)))
+            quiet.sendall(b"PRI * HTTP/2.0\r\n")
+        pictures = portraits(3)
+        assert door.post({"instances": pictures.tolist()})[0] == 200
+        np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
+        stack.close()
+        wait_for(lambda: door.metric("ifrp_http_connections") <= 1)
+
+
+def test_stopping_leaves_no_thread():
+    with served.inside() as door:
+        door.photos(portraits(1))
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith(("batch_", "versions"))])
+
+
+def test_encrypted_ports(tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    try:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+             "-keyout", key, "-out", certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the program openssl to make a certificate")
+    config = tmp_path / "ssl.txt"
+    pair = {"server_key": key.read_text(), "server_cert": certificate.read_text()}
+    config.write_text("\n".join(f"{name}: {json.dumps(value)}" for name, value in pair.items()))
+    with served.inside(ssl_config_file=str(config)) as door:
+        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+        with grpc.secure_channel(f"localhost:{door.port}", credentials) as channel:
+            stub = served.prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            assert stub.Predict(served.request(portrait=portraits(1)), timeout=20).outputs
+        with pytest.raises(grpc.RpcError):
+            door.photos(portraits(1), timeout=2)
+        trust = ssl.create_default_context(cafile=str(certificate))
+        with urllib.request.urlopen(f"https://localhost:{door.rest_port}/healthz", context=trust) as answer:
+            assert answer.read() == b"ok\n"
