@@ -68,15 +68,12 @@ def cases(weights: bool) -> list[Case]:
         ),
     ]
     for preset in ("modern", "paper", "wacv", "fdnn", "aligner", "tiny"):
-        command = ("tools/train.py", f"--preset={preset}", "--data={faces}", "--run_dir={out}/run", *_TRAIN)
-        found.append(Case(f"train_{preset}", ((*command, *identity),)))
+        start = ("tools/train.py", f"--preset={preset}", "--data={faces}", "--run_dir={out}/run")
+        found.append(Case(f"train_{preset}", ((*start, *_TRAIN, *identity),)))
     toy = (
-        "tools/train.py",
-        "--preset=toy",
-        "--set=train.deterministic=true",
-        "--set=train.epoch_pictures=64",
-    )
-    toy = (*toy, "--set=train.batch_size=16", "--set=train.checkpoint_steps=4", "--set=train.pictures=128")
+        "tools/train.py", "--preset=toy", "--set=train.deterministic=true", "--set=train.epoch_pictures=64",
+        "--set=train.batch_size=16", "--set=train.checkpoint_steps=4", "--set=train.pictures=128",
+    )  # fmt: skip
     found += [
         Case("toy", ((*toy, "--run_dir={out}/run"),)),
         Case("resume", (("COPY", "{first}/toy_half/run", "{out}/run"), (*toy, "--run_dir={out}/run"))),
@@ -89,8 +86,9 @@ def cases(weights: bool) -> list[Case]:
             "evaluate",
             (
                 (
-                    "tools/evaluate.py", "--model=saved_models/ifrp/4", "--portraits={first}/evaluation/portraits",
-                    "--photos={first}/evaluation/photos", "--json={out}/evaluation.json",
+                    "tools/evaluate.py", "--model=saved_models/ifrp/4",
+                    "--portraits={first}/evaluation/portraits", "--photos={first}/evaluation/photos",
+                    "--json={out}/evaluation.json",
                 ),
             ),
         ),
@@ -133,8 +131,13 @@ def run(checkout: Path, work: Path, first: Path, only: list[str]) -> dict[str, s
                 shutil.copytree(words[1], words[2])
                 continue
             done = subprocess.run(
-                [sys.executable, *words], cwd=checkout, env=environment, capture_output=True, text=True, check=False
-            )  # fmt: skip
+                [sys.executable, *words],
+                cwd=checkout,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             print(f"{checkout.name}: {case.name}: exit {done.returncode}", flush=True)
             (work / f"{case.name}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
             if done.returncode:
@@ -154,9 +157,7 @@ def contents(path: Path) -> dict[str, object]:
     if path.suffix == ".h5":
         found: dict[str, object] = {}
         with h5py.File(path) as archive:
-            archive.visititems(
-                lambda name, item: found.update({name: item[()].tobytes()}) if isinstance(item, h5py.Dataset) else None
-            )  # fmt: skip
+            archive.visititems(lambda name, item: found.update(_dataset(name, item)))
         return found
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as archive:
@@ -170,6 +171,10 @@ def contents(path: Path) -> dict[str, object]:
         )
         return {str(k): _steady(json.loads(line)) for k, line in enumerate(lines)}
     return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def _dataset(name: str, item: object) -> dict[str, object]:
+    return {name: item[()].tobytes()} if isinstance(item, h5py.Dataset) else {}
 
 
 def _steady(value: object) -> object:
@@ -225,7 +230,7 @@ def main() -> int:
         for name, words in run(work / f"{role}_checkout", folder, folders["before"], only).items():
             failed += 1
             print(f"FAILED {role} {name}: {words}")
-    # TensorBoard's events, the run's log and pages hold clocks; fingerprints of a program hold its file names.
+    # TensorBoard's events, logs and pages hold clocks; a program's fingerprint depends on its file names.
     skipped = (
         "tensorboard/",
         "log.txt",

@@ -14,7 +14,7 @@ from helpers import ROOT
 from model_servers import SERVERS, Model, poisoned
 
 from ifrp_tf.client.client import Client, Patience, RemoteError
-from ifrp_tf.client.wire import MAX_MESSAGE, RemoteError
+from ifrp_tf.client.wire import MAX_MESSAGE
 from ifrp_tf.core.errors import ConfigError, IfrpError, ImageError, ServingError
 from ifrp_tf.pictures import images
 

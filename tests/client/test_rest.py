@@ -17,7 +17,6 @@ from ifrp_tf.client.wire import MAX_MESSAGE, RemoteError
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.pictures import images
 
-
 PATH = "/v1/models/ifrp"
 
 

@@ -31,7 +31,6 @@ from ifrp_tf.client.wire import (
 )
 from ifrp_tf.core.errors import ConfigError
 
-
 STOCK = {
     "tensorflow.TensorShapeProto": tensor_shape_pb2.TensorShapeProto,
     "tensorflow.TensorProto": tensor_pb2.TensorProto,

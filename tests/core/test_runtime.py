@@ -18,7 +18,6 @@ from ifrp_tf.core import runtime
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.core.runtime import Console
 
-
 PROGRAM = """
 import os, sys
 sys.path.insert(0, {root!r})

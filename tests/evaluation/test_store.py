@@ -10,7 +10,6 @@ from ifrp_tf.evaluation import store
 from ifrp_tf.evaluation.pairs import Problem
 from ifrp_tf.evaluation.store import DetectedRow, FailedRow, GalleryRow, Journal, PairRow, PhotoRow, Scores
 
-
 VECTOR = np.random.default_rng(0).standard_normal(5).astype(np.float32)
 SCORES = Scores(15.123456789, 0.5, 0.75)
 PHOTO = PhotoRow("a/ü", Scores(float("inf"), 1.0, 1.0), SCORES, VECTOR, VECTOR[::-1])

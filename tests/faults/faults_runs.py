@@ -45,7 +45,8 @@ def whole_or_not_at_all(source: Path) -> None:
     assert names == {"0_recovered.png", "report.json", ".ifrp_manifest.jsonl"}
     # Killed by the system in the middle of a write: SIGXFSZ, which Python ignores unless told.
     code = (
-        "import signal, sys; from resource import *; from ifrp_tf.core.files import write_bytes_atomic as write;"
+        "import signal, sys; from resource import *;"
+        "from ifrp_tf.core.files import write_bytes_atomic as write;"
         "setrlimit(RLIMIT_FSIZE, (2500, 2500)); setrlimit(RLIMIT_CORE, (0, 0));"
         "signal.signal(signal.SIGXFSZ, signal.SIG_DFL); write(sys.argv[1], bytes(9999))"
     )

@@ -22,8 +22,6 @@ from ifrp_tf.nn.layers import (
     upsample,
 )
 
-# ----  ----
-
 IDENTITY = np.array([[0.0, 1.0, 0.0, 0.0]], "float32")
 PARAMETERS = ("theta", "s", "t_y", "t_x")
 
@@ -322,9 +320,6 @@ def test_jax_agrees(two_backends):
     assert len(names) == 7
     for name in names:
         np.testing.assert_allclose(received[name], expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
-
-
-# ----  ----
 
 
 def two_layers(layer, kind="float32"):

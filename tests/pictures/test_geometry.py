@@ -8,8 +8,6 @@ from skimage.data import astronaut
 
 from ifrp_tf.pictures.geometry import TEMPLATE, WHOLE, Face, Place, align, cut, overlap, suppress
 
-# ----  ----
-
 PLACES = [Place(64, 64, 128), Place(300.5, -20.0, 77.0, 33.0), Place(10, 900, 3.0, -170.0)]
 
 
@@ -82,9 +80,6 @@ def test_overlap_is_a_part_of_the_smaller():
 def test_boxes_stay_within_the_picture():
     assert Place(50, 40, 20, 30).box(100, 100) == (40, 30, 20, 20)
     assert Place(5, 98, 20).box(100, 100) == (0, 88, 15, 12)
-
-
-# ----  ----
 
 
 def face(x, side, score, angle=0.0):

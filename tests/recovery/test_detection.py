@@ -15,8 +15,6 @@ from ifrp_tf.pictures.geometry import Place, align, overlap, suppress
 from ifrp_tf.recovery.detection import DetectionDetector as Detector
 from ifrp_tf.recovery.detection import Mtcnn, Step, again, find, find_in_box, search
 
-# ----  ----
-
 
 @pytest.fixture(scope="module")
 def detector():
@@ -53,9 +51,6 @@ def test_threads_take_turns(detector, photo):
         thread.join()
     assert [len(one) for one in found] == [1, 1, 1]
     assert len({one[0].score for one in found}) == 1
-
-
-# ----  ----
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +104,6 @@ def test_faces_of_the_test_set_are_found(data_dir):
     assert Detector().detect(pictures).mean() >= 0.9
 
 
-# ----  ----
-
 FACE = Place(224.5, 121, 118, 2)
 
 
@@ -154,9 +147,6 @@ def test_the_work_is_bounded_for_scans():
     shown.clear()
     search(np.zeros((20, 400, 3), np.uint8), detector, Step("mtcnn", (0.0,)))
     assert all(min(shape[:2]) >= 20 for shape in shown)
-
-
-# ----  ----
 
 
 def test_one_face_and_nothing_else(detector):

@@ -22,8 +22,6 @@ from ifrp_tf.recovery.folder import Task, answer, flip_averaged, is_output, prep
 from ifrp_tf.recovery.manifest import Made, plan
 from ifrp_tf.recovery.scene import Options
 
-# ----  ----
-
 SCENE = pictures.scene(60, 40)
 
 
@@ -363,9 +361,6 @@ def test_the_average_with_the_mirrored_answer():
     shifted = flip_averaged(lambda portraits: np.roll(portraits, 1, axis=2))(ramp)
     np.testing.assert_array_equal(shifted[0, 0, 1:-1, 0], ramp[0, 0, 1:-1, 0])
     assert flip_averaged(lambda p: np.full_like(p, 255))(ramp).min() == 255
-
-
-# ----  ----
 
 
 def negative(portraits):

@@ -10,8 +10,6 @@ from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.core.files import list_pictures
 from ifrp_tf.recovery.manifest import MANIFEST, Made, Manifest, ReportWriter, names, plan
 
-# ----  ----
-
 MADE = Made("a" * 64, 10, 123, "m", ("x_recovered.png",), (0, 0, 3, 4), ("note",))
 LATER = Made("b" * 64, 11, 124, "m", ("y_recovered.png",), (0, 0, 3, 4), ())
 
@@ -88,8 +86,6 @@ def test_a_discarded_report_leaves_nothing(tmp_path):
     with pytest.raises(DataError, match="could not be written"):
         ReportWriter(tmp_path / "missing" / "report.json", {})
 
-
-# ----  ----
 
 SCENE = pictures.scene(60, 40)
 

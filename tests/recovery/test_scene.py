@@ -12,8 +12,6 @@ from ifrp_tf.recovery.detection import SURROUND, Candidate, Mtcnn
 from ifrp_tf.recovery.recoverer import Recoverer
 from ifrp_tf.recovery.scene import Options, look, parse_boxes
 
-# ----  ----
-
 
 @pytest.mark.parametrize(
     "options",
@@ -53,8 +51,6 @@ def test_boxes_are_four_numbers():
         with pytest.raises(ConfigError, match="--box"):
             parse_boxes([text])
 
-
-# ----  ----
 
 AUTO = Options(faces="auto")
 

@@ -15,8 +15,6 @@ from ifrp_tf.pictures import images
 from ifrp_tf.release import folder, graph_weights
 from ifrp_tf.release import folder as model_folder
 
-# ----  ----
-
 
 @pytest.fixture(scope="module")
 def srn():
@@ -73,8 +71,6 @@ def test_a_damaged_model_is_refused(copy):
     with pytest.raises(ModelError, match="cannot be read"):
         graph_weights.load_srn(copy)
 
-
-# ----  ----
 
 PORTRAITS = np.random.default_rng(0).uniform(-1, 1, (20, 128, 128, 3)).astype("float32")
 

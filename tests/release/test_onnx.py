@@ -19,8 +19,6 @@ from ifrp_tf.pictures import images
 from ifrp_tf.release import onnx as onnx_graph
 from ifrp_tf.release import onnx as onnx_layers
 
-# ----  ----
-
 TRANSFORMS = np.array(
     [[0.0, 1.0, 0.0, 0.0], [0.5, 1.3, 0.3, -0.2], [-1.2, 0.6, 0.0, 0.5], [0.3, 3.0, -0.7, 0.9]], "float32"
 )
@@ -51,8 +49,6 @@ def test_composed_transforms():
     composed = check_transformer(ComposeTransforms(), TRANSFORMS, other)
     assert np.abs(composed - TRANSFORMS).max() > 0.1
 
-
-# ----  ----
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -207,8 +203,6 @@ def test_what_has_no_onnx_form_is_named(layer, shape, words):
     with pytest.raises(ModelError, match=words):
         onnx_layers.add(graph, layer, as_list("x"))
 
-
-# ----  ----
 
 pytest.importorskip("onnxruntime")
 

@@ -82,7 +82,8 @@ def main():
             command = [arguments.octave, "--eval", program]
             run = subprocess.run(command, cwd=arguments.code, capture_output=True, text=True, check=True)
             values[name] = float(run.stdout)
-    made_by = "FeatureSIM.m 1.0 under GNU Octave 7.3.0: python tests/support/golden/make_fsim.py --octave=... --code=..."
+    command = "python tests/support/golden/make_fsim.py --octave=... --code=..."
+    made_by = f"FeatureSIM.m 1.0 under GNU Octave 7.3.0: {command}"
     (HERE / "fsim.json").write_text(json.dumps({"made_by": made_by, "fsim": values}, indent=2) + "\n")
 
 

@@ -18,8 +18,6 @@ from ifrp_tf.styles import bank
 from ifrp_tf.systems.style_bank import training
 from ifrp_tf.systems.style_bank.training import STYLE_SIDE, StyleTrainer, StyleTraining
 
-# ----  ----
-
 
 @pytest.fixture(scope="module")
 def style_images(tmp_path_factory):
@@ -83,9 +81,6 @@ def test_keras_applications_stand_in_for_the_archive():
         np.testing.assert_array_equal(
             network.get_layer(name).get_weights()[0], source.get_layer(name).get_weights()[0]
         )
-
-
-# ----  ----
 
 
 @pytest.fixture(scope="module")
