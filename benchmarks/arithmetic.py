@@ -9,7 +9,7 @@ import keras
 
 from ifrp_tf.core.errors import ModelError
 from ifrp_tf.nn.layers import BoundTransform, ResizeConv2D, SpatialTransformer
-from ifrp_tf.nn.localisation import ComposeTransforms
+from ifrp_tf.systems.ifrp.localisation import ComposeTransforms
 
 # Nothing here, or a few operations an element, which run while the multiplications wait for memory.
 _WITHOUT = (

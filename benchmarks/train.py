@@ -12,7 +12,7 @@ from benchmarks.timing import Call, interleave
 from ifrp_tf.core import runtime
 from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import ConfigError
-from ifrp_tf.training import loop, run
+from ifrp_tf.training import loop, run, step_tf
 
 _ROUNDS, _WARM_UP = 3, 3
 
@@ -52,7 +52,7 @@ def measure(
     trainer = loop.make_trainer(config, weights)
     trainer.make_train_function()
     photos, _ = run.load_photos(config, folder, Path(cache))
-    batches = loop.batches(photos, config)
+    batches = step_tf.training_batches(photos, config)
     cached = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
 
     def training(iterator: Any) -> Call:

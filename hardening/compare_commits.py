@@ -67,7 +67,7 @@ def cases(weights: bool) -> list[Case]:
             ),
         ),
     ]
-    for preset in ("modern", "paper", "wacv", "fdnn", "aligner", "tiny"):
+    for preset in ("modern", "paper", "wacv", "fdnn"):
         start = ("tools/train.py", f"--preset={preset}", "--data={faces}", "--run_dir={out}/run")
         found.append(Case(f"train_{preset}", ((*start, *_TRAIN, *identity),)))
     toy = (
@@ -80,8 +80,13 @@ def cases(weights: bool) -> list[Case]:
         Case("export", (("tools/export.py", "--run={first}/toy/run", "--output={out}/toy/1"),)),
         Case(
             "shards",
-            (("tools/prepare_faces.py", "--input={faces}", "--output={out}/shards", "--portraits=2"),),
-        ),
+            (
+                (
+                    "tools/prepare_faces.py", "--input={faces}", "--output={out}/shards", "--portraits=2",
+                    "--set=data.validation_count=4", "--test=",
+                ),
+            ),
+        ),  # fmt: skip
         Case(
             "evaluate",
             (

@@ -18,10 +18,15 @@ from __future__ import annotations
 
 import functools
 import sys
+from pathlib import Path
 from typing import Any
 
 from absl import flags
-from launch import MODEL, launch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ifrp_tf.cli.command import launch
+from ifrp_tf.core.assets import MODEL
 
 _MODEL = flags.DEFINE_string("model", MODEL, "recover, serve: version, or folder of versions.")
 _BATCHES = flags.DEFINE_list("batches", ["1", "16"], "recover: batch sizes.")

@@ -10,8 +10,14 @@ not, 2 wrong usage.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from absl import flags
-from launch import launch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ifrp_tf.cli.command import launch
 
 _WHICH = flags.DEFINE_list("which", ["lowest", "highest"], "What to install.")
 _WORK = flags.DEFINE_string("work", None, "Folder for the environments and their outputs.", required=True)

@@ -10,11 +10,15 @@ or train for hours are listed as skipped, with the reason. Exit code: 0 every co
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
 from absl import flags
-from launch import launch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ifrp_tf.cli.command import launch
 
 _REPOSITORY = flags.DEFINE_string("repository", "", "To clone. Empty: the one that this file is in.")
 _WORK = flags.DEFINE_string("work", "", "Empty or new folder. Empty: a temporary one.")

@@ -10,8 +10,14 @@ Exit code: 0 nothing was found, 1 something was, 2 wrong usage, 130 interrupted.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from absl import flags
-from launch import launch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ifrp_tf.cli.command import launch
 
 _MINUTES = flags.DEFINE_float("minutes", 0.0, "For all targets together; 0: until --count is reached.")
 _COUNT = flags.DEFINE_integer("count", 0, "Cases of each target; 0: as many as fit into the time.")

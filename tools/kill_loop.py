@@ -10,8 +10,14 @@ only `bank` needs data, the VGG-19 archive in --weights. Exit code: 0 nothing da
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from absl import flags
-from launch import launch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ifrp_tf.cli.command import launch
 
 _WHAT = flags.DEFINE_list("what", ["training", "recovery", "export", "bank"], "What to kill.")
 _KILLS = flags.DEFINE_integer("kills", 50, "Of each.", lower_bound=1)

@@ -8,8 +8,14 @@ Exit code: 0 nothing lost, wrong or leaked, 1 otherwise, 2 wrong usage, 3 model 
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from absl import flags
-from launch import launch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ifrp_tf.cli.command import launch
 
 _MODEL = flags.DEFINE_string("model", "", "Folder of versions. Empty: a toy network.")
 _REQUESTS = flags.DEFINE_integer("requests", 20_000, "In all.")

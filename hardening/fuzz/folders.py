@@ -10,9 +10,10 @@ from pathlib import Path
 from hardening.fuzz.files import Folder, damaged_json, damaged_npz, small_network
 from hardening.fuzz.mutations import mutate
 from ifrp_tf.core import runtime
-from ifrp_tf.core.config import Config, DataConfig, ModelConfig
+from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.release import load
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 _TINY = Config(data=DataConfig(side=32), model=ModelConfig(width=8, stn="none", skips="none"))
 

@@ -199,7 +199,7 @@ def _processor_seconds(pid: int) -> float:
 def _spawn(job: dict[str, Any], errors: int, pipe: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    code = "from ifrp_tf import fuzz_worker; fuzz_worker.serve()"
+    code = "from hardening.fuzz import worker as fuzz_worker; fuzz_worker.serve()"
     return subprocess.Popen(
         [sys.executable, "-c", code, json.dumps(job)],
         env=environment, pass_fds=(pipe,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,

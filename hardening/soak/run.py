@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from hardening.soak import load, server
 from ifrp_tf.core import files, runtime
-from ifrp_tf.core.config import Config, DataConfig, ModelConfig
+from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.release import folder as model_folder
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 WATCHED = ("process_resident_memory_bytes", "process_threads", "process_open_fds")
 TOY = Config(data=DataConfig(side=32), model=ModelConfig(width=8, stn="none", skips="none"))

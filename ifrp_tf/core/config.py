@@ -1,20 +1,23 @@
 """The configuration of an experiment: frozen dataclasses in sections, checked when they are made.
 
-`Config` holds the sections and reads and writes itself as JSON;
-`Config.override` applies `--set` assignments.
+`Config` holds the sections and reads and writes itself as JSON; `Config.override` applies assignments such as
+`train.batch_size=8`. The sections `data` and `train` are the same for every system and are declared here;
+`model` and `loss` belong to the system (`ifrp_tf/systems/<system>/settings.py`), which is looked up by its
+name, so that a new system needs no change here. Neither Keras nor TensorFlow is imported.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import importlib
+import pkgutil
 import sys
 import typing
+from types import ModuleType
 from typing import Any, Literal
 
 from ifrp_tf.core.errors import ConfigError
-
-# ---- Checks and parsing shared by the configuration dataclasses ----
 
 
 def nearest(name: str, names: list[str]) -> str:
@@ -97,9 +100,6 @@ def parse(path: str, text: str, hint: Any) -> Any:
     return text
 
 
-# ---- The sections of the configuration: frozen dataclasses, checked when made ----
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Photographs, misalignment and styles.
@@ -146,110 +146,6 @@ class DataConfig:
         within(self, side=(16, 1024), crop=(0, 16384), validation_count=(1, 10**6), max_angle=(0, 180))
         within(self, max_scale=(0, 0.9), max_shift=(0, 64), degrade=(0, 1), strength=(0, 1), group=(1, 256))
         within(self, sketch_share=(0, 0.9), sketch_tones=(0, 1))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """The two networks (`networks.py` explains every option).
-
-    Attributes:
-        srn: `ijcv` (journal), `wacv` (conference), `fdnn` (the conference network without transformers), or
-            `aligner` (only the input transformer, to train it before the rest).
-        width: channels of the first stage of the `ijcv` network.
-        skips: none (plain autoencoder), unet, top2, or top2_residual (the journal's).
-        skip_merge: how a skip joins the decoder.
-        stn: where Spatial Transformers sit: `paper` (four, inside), `input` (one, on the portrait), `none`.
-        localisation: `full` (the paper's tables), `light` localisation networks, or `cascade`: two in a row
-            (with `stn=input`).
-        stn_start: `identity`, or `authors` (their code starts at 57.3 degrees; see method notes).
-        stn_bounded: bound angle, scale and shift.
-        upsampling: 4x4 transposed convolutions (paper), or nearest-neighbour resize + 3x3.
-        output: `linear` (paper; clipped when used) or `tanh`.
-        bottleneck: `conv` (journal) or `dense` (the conference's 2,048 units).
-        normalization: of the SRN.
-        discriminator_width: channels of the first stage of the DN (32 in the authors' code).
-        discriminator_normalization: of the DN.
-    """
-
-    srn: Literal["ijcv", "wacv", "fdnn", "aligner"] = "ijcv"
-    width: int = 32
-    skips: Literal["none", "unet", "top2", "top2_residual"] = "top2_residual"
-    skip_merge: Literal["concat", "add"] = "concat"
-    stn: Literal["paper", "input", "none"] = "paper"
-    localisation: Literal["full", "light", "cascade"] = "full"
-    stn_start: Literal["identity", "authors"] = "identity"
-    stn_bounded: bool = False
-    upsampling: Literal["transposed", "resize"] = "transposed"
-    output: Literal["linear", "tanh"] = "linear"
-    bottleneck: Literal["conv", "dense"] = "conv"
-    normalization: Literal["batch", "instance", "group", "none"] = "batch"
-    discriminator_width: int = 32
-    discriminator_normalization: Literal["batch", "instance", "group", "none"] = "batch"
-
-    def __post_init__(self) -> None:
-        within(self, width=(8, 256), discriminator_width=(8, 256))
-        if self.stn_bounded and self.stn_start == "authors":
-            raise ConfigError(
-                "Expected stn_start=identity with stn_bounded=true. Received: stn_start=authors.",
-                hint="The authors' start is a fault kept for reproduction; it has no bounded form.",
-            )
-        if self.stn != "input" and (self.srn == "aligner" or self.localisation == "cascade"):
-            raise ConfigError(
-                f"Expected stn=input for srn=aligner and localisation=cascade. Received: stn={self.stn}.",
-            )
-        if self.srn in ("wacv", "fdnn") and self.stn == "input":
-            raise ConfigError(
-                f"Expected srn=ijcv for stn=input. Received: srn={self.srn}.",
-                hint="The conference networks have the paper's transformers or none.",
-            )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LossConfig:
-    """Objective of the SRN: pixel + adversarial (λ) + identity (η) and our additions (0 in the paper).
-
-    Attributes:
-        pixel: `l2` (paper), `l1` or `charbonnier`, mean over elements, weight 1.
-        ssim: weight of 1 - SSIM.
-        alignment: weight of the error of the input transformer against the known misalignment.
-        adversarial: λ.
-        adversarial_decay: factor an epoch; λ falls to no less than half.
-        adversarial_kind: `bce` (non-saturating, paper) or `hinge`.
-        adversarial_start: step at which the DN and the adversarial term begin.
-        margin_gate: skip D when it wins and G when it loses (authors' code).
-        identity_network: `mobilefacenet`, `vgg19` (conference: relu3_2), `facenet` (journal) or `none`.
-        identity: η, weight of the feature term.
-        identity_relative: divide by the mean square of the photograph's features.
-        identity_cosine: weight of 1 - cosine of the embeddings (face networks only).
-        identity_decay: factor an epoch; η falls to no less than half.
-        identity_every: the identity terms, as costly as the SRN itself, look at every k-th picture only.
-    """
-
-    pixel: Literal["l2", "l1", "charbonnier"] = "l2"
-    ssim: float = 0.0
-    alignment: float = 0.0
-    adversarial: float = 0.01
-    adversarial_decay: float = 0.995
-    adversarial_kind: Literal["bce", "hinge"] = "bce"
-    adversarial_start: int = 0
-    margin_gate: bool = True
-    identity_network: Literal["mobilefacenet", "vgg19", "facenet", "none"] = "vgg19"
-    identity: float = 0.1
-    identity_relative: bool = True
-    identity_cosine: float = 0.0
-    identity_decay: float = 0.995
-    identity_every: int = 1
-
-    def __post_init__(self) -> None:
-        within(self, ssim=(0, 100), alignment=(0, 100), adversarial=(0, 100), identity=(0, 1e6))
-        within(self, adversarial_decay=(0.1, 1), identity_decay=(0.1, 1), identity_cosine=(0, 100))
-        within(self, identity_every=(1, 64), adversarial_start=(0, 10**10))
-        if self.identity_cosine and self.identity_network not in ("mobilefacenet", "facenet"):
-            raise ConfigError(
-                "identity_cosine expects identity_network=mobilefacenet or facenet. "
-                f"Received: {self.identity_network}.",
-                hint="Only they have a face embedding: choose one, or set loss.identity_cosine=0.",
-            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -311,36 +207,73 @@ class TrainConfig:
         return max(1, self.epoch_pictures // self.batch_size)
 
 
-# ---- The one home of every setting, written to `<run>/config.json`: `Config` and, from ----
+SYSTEMS = "ifrp_tf.systems"
 
-__all__ = ["Config", "DataConfig", "LossConfig", "ModelConfig", "TrainConfig"]
+
+def system_names() -> list[str]:
+    """The names of all systems: the folders below `ifrp_tf/systems` that have settings."""
+    package = importlib.import_module(SYSTEMS)
+    return [found.name for found in pkgutil.iter_modules(package.__path__) if found.ispkg]
+
+
+def system_settings(name: str) -> ModuleType:
+    """The module `settings` of a system: its `ModelConfig`, its `LossConfig` and its `PRESETS`.
+
+    Args:
+        name: of the system, such as `ifrp`.
+
+    Raises:
+        ConfigError: there is no such system; the hint names the nearest.
+    """
+    known = system_names()
+    if name not in known:
+        raise ConfigError(f"Expected the name of a system. Received: {name!r}.", hint=nearest(name, known))
+    return importlib.import_module(f"{SYSTEMS}.{name}.settings")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything a run needs besides its folders.
+    """Everything a run needs besides its folders; written to `<run>/config.json`.
+
+    Attributes:
+        system: whose networks are trained, a folder below `ifrp_tf/systems`.
+        data: photographs, misalignment and styles.
+        model: architecture, the `ModelConfig` of the system; its defaults where None is given.
+        loss: objective, the `LossConfig` of the system; its defaults where None is given.
+        train: optimisation and everything periodic.
+
+    Raises:
+        ConfigError: a value is out of range, of another type, or does not go with another.
 
     Example:
         >>> Config().override(["train.batch_size=8", "data.flip=false"]).train.batch_size
         8
     """
 
+    system: str = "ifrp"
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    loss: LossConfig = LossConfig()
+    model: Any = None
+    loss: Any = None
     train: TrainConfig = TrainConfig()
 
     def __post_init__(self) -> None:
+        settings = system_settings(self.system)
+        for name, kind in (("model", settings.ModelConfig), ("loss", settings.LossConfig)):
+            given = getattr(self, name)
+            if given is None:
+                object.__setattr__(self, name, kind())
+            elif not isinstance(given, kind):
+                raise ConfigError(
+                    f"Expected {name} to be the {kind.__name__} of the system {self.system}. "
+                    f"Received: {type(given).__module__}.{type(given).__name__}."
+                )
         if self.train.batch_size % self.data.group:
             raise ConfigError(
                 "Expected train.batch_size to be a multiple of data.group. "
                 f"Received: {self.train.batch_size} and {self.data.group}."
             )
-        if self.loss.alignment and self.model.stn != "input":
-            raise ConfigError(
-                f"loss.alignment expects model.stn=input. Received: model.stn={self.model.stn}.",
-                hint="The paper's inner transformers have no known target.",
-            )
+        if hasattr(settings, "check"):
+            settings.check(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""
@@ -348,17 +281,56 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Config:
-        """The inverse of `to_dict`; unknown names are errors with the nearest one, missing ones defaults."""
-        kinds = {section.name: type(section.default) for section in dataclasses.fields(cls)}
+        """The inverse of `to_dict`: missing names take their defaults (a missing system is `ifrp`).
+
+        Raises:
+            ConfigError: an unknown name, with the nearest one as a hint, or a value that does not fit.
+        """
+        system = values.get("system", "ifrp")
+        if not isinstance(system, str):
+            raise ConfigError(f"Expected the name of a system. Received: {system!r}.")
+        kinds = _kinds(system)
         for name in values:
-            if name not in kinds:
+            if name != "system" and name not in kinds:
                 raise ConfigError(f"Unknown section {name!r}.", hint=nearest(name, list(kinds)))
-        return cls(**{name: build(kind, name, values.get(name, {})) for name, kind in kinds.items()})
+        sections = {name: build(kind, name, values.get(name, {})) for name, kind in kinds.items()}
+        return cls(system=system, **sections)
 
     def override(self, assignments: list[str]) -> Config:
         """A copy with `section.key=value` assignments applied, values checked against the field's type."""
-        values, kinds = self.to_dict(), {name: type(part) for name, part in vars(self).items()}
+        values, kinds = self.to_dict(), _kinds(self.system)
         for assignment in assignments:
             section, key, value = parse_assignment(assignment, kinds)
             values[section][key] = value
         return Config.from_dict(values)
+
+    def difference(self, other: Config) -> dict[str, tuple[Any, Any]]:
+        """The settings in which two configurations differ.
+
+        Args:
+            other: to compare with.
+
+        Returns:
+            `(value here, value there)` by `section.key`; a setting that one of them lacks is None there.
+        """
+        ours, theirs = _flat(self.to_dict()), _flat(other.to_dict())
+        keys = sorted(set(ours) | set(theirs))
+        return {key: (ours.get(key), theirs.get(key)) for key in keys if ours.get(key) != theirs.get(key)}
+
+
+def _kinds(system: str) -> dict[str, type]:
+    settings = system_settings(system)
+    return {
+        "data": DataConfig,
+        "model": settings.ModelConfig,
+        "loss": settings.LossConfig,
+        "train": TrainConfig,
+    }
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {"system": values["system"]}
+    for section, part in values.items():
+        if isinstance(part, dict):
+            flat.update({f"{section}.{key}": value for key, value in part.items()})
+    return flat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 from ifrp_tf.core.errors import ConfigError
 
@@ -35,14 +36,14 @@ class Request:
     json: str
     portraits: str = ""
     photos: str = ""
-    protocol: str = ""
+    protocol: Literal["", "procedural", "sketches", "paper"] = ""
     faces: str = "data/faces/test"
     sketches: str = "data/sketches"
     styles: str = "reserved"
     limit: int = 0
     seed: int = 0
     gallery: str = ""
-    descriptor: str = "dlib"
+    descriptor: Literal["dlib", "mobilefacenet", "facenet", "none"] = "dlib"
     weights: str = "data/weights"
     detect: int = 0
     report: str = ""

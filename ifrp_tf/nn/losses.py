@@ -129,3 +129,16 @@ def margin_gates(real_error: Tensor, fake_error: Tensor) -> tuple[Tensor, Tensor
     update_srn = ops.logical_not(ops.logical_or(real_error > 0.7, fake_error > 0.7))
     neither = ops.logical_not(ops.logical_or(update_dn, update_srn))
     return ops.logical_or(update_dn, neither), ops.logical_or(update_srn, neither)
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrices, divided by the number of positions (Johnson et al. 2016, eq. 3).
+
+    Args:
+        features: [N, H, W, C].
+
+    Output shape: `[N, C, C]`, float32.
+    """
+    x = ops.reshape(features, (ops.shape(features)[0], -1, features.shape[-1]))
+    count = ops.cast(ops.shape(x)[1], "float32")
+    return ops.cast(ops.matmul(ops.transpose(x, (0, 2, 1)), x), "float32") / count

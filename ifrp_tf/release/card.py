@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ifrp_tf.core.config import Config
+from ifrp_tf.systems.base import Term
 
 _CARD = """\
 # Model card: {name}
@@ -21,7 +23,7 @@ the faces that it was trained on. Its output must not be used to identify, accus
 
 | | |
 |---|---|
-| architecture | {srn}, width {width}, transformers: {stn}, skips: {skips}, up-sampling: {upsampling} |
+| architecture | {architecture} |
 | parameters | {parameters:,} |
 | storage | float16; computed in float32. {difference} |
 | fine-tuning | {fine_tuning} |
@@ -89,22 +91,26 @@ def write(
     *,
     name: str,
     config: Config,
+    architecture: str,
+    terms: Sequence[Term],
     parameters: int,
     run: RunRecord,
     difference: tuple[float, int],
     evaluation: str = "",
-    has_weights: bool = True,
+    weights: str = "",
 ) -> str:
     """The model card, Markdown.
 
     Args:
         name: such as `ifrp/1`.
         config: the run's configuration.
+        architecture: of the network, in a line (`System.architecture`).
+        terms: of the loss that the network was trained on.
         parameters: numbers in the network.
         run: the record of the training.
         difference: mean and largest change of the answers by float16 storage, levels of 0-255.
         evaluation: Markdown of an evaluation; may be empty.
-        has_weights: whether the version folder holds `srn.weights.h5`.
+        weights: name of the weights file in the version folder; empty where there is none.
 
     Example:
         >>> record = RunRecord({}, {})
@@ -112,49 +118,35 @@ def write(
         >>> card.splitlines()[0]
         '# Model card: ifrp/1'
     """
-    model = config.model
     mean, largest = difference
     return _CARD.format(
         name=name,
         side=config.data.side,
         angle=config.data.max_angle,
-        srn=model.srn,
-        width=model.width,
-        stn=model.stn,
-        skips=model.skips,
-        upsampling=model.upsampling,
+        architecture=architecture,
         parameters=parameters,
         difference=f"Rounding changes answers by {mean:.3f} levels of 255 on average, at most {largest}",
-        fine_tuning="`srn.weights.h5` (float16; `ifrp_tf.release.weights.load` reads it)"
-        if has_weights
+        fine_tuning=f"`{weights}` (float16); `tools/train.py --initial=FOLDER` starts from this folder"
+        if weights
         else "`tools/train.py --initial=FOLDER` starts from this folder: its batch norms are put back",
-        training=_training(config, run),
+        training=_training(config, terms, run),
         validation=_validation(run.last.get("validation", {})),
         evaluation=evaluation.strip() or "Not evaluated on the test photographs yet.",
     )
 
 
-def _training(config: Config, run: RunRecord) -> str:
-    train, loss = config.train, config.loss
+def _training(config: Config, terms: Sequence[Term], run: RunRecord) -> str:
+    train = config.train
     lines = []
     if run.last:
         lines.append(
             f"{run.last['step']:,} steps, {run.last['pictures']:,} pictures, {run.last['epoch']} epochs."
         )
-    terms = [f"{loss.pixel} 1"]
-    for label, weight in (
-        ("1 - SSIM", loss.ssim),
-        ("adversarial", loss.adversarial),
-        (f"identity ({loss.identity_network} features)", loss.identity),
-        (f"identity ({loss.identity_network} cosine)", loss.identity_cosine),
-        ("alignment", loss.alignment),
-    ):
-        if weight:
-            terms.append(f"{label} {weight:g}")
+    weighted = [f"{term.title or term.name} {float(term.weight_at(0)):g}" for term in terms]
     average = "a moving average" if train.ema else "those of the last step"
     lines.append(
         f"{train.optimizer}, learning rate {train.learning_rate:g} ({train.schedule} schedule), batches of "
-        f"{train.batch_size}, {train.dtype}, seed {train.seed}. Loss: {', '.join(terms)}. "
+        f"{train.batch_size}, {train.dtype}, seed {train.seed}. Loss: {', '.join(weighted)}. "
         f"Styles: {config.data.styles}. The weights are {average}."
     )
     packages = run.environment.get("packages", {})

@@ -14,7 +14,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import ModelError
 from ifrp_tf.core.files import missing_hint
 from ifrp_tf.core.types import Tensor
@@ -23,9 +22,9 @@ from ifrp_tf.pictures import images
 from ifrp_tf.release import card as model_card
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.release import in_graph, weights
-from ifrp_tf.systems.ifrp import networks
+from ifrp_tf.systems import base
 
-MAX_BYTES = 25_000_000
+MAX_BYTES = 45_000_000
 """The most that a version folder may hold."""
 
 _TOLERANCE = 1.0
@@ -34,13 +33,13 @@ _CHECKED, _WARM_UP = 8, "assets.extra/tf_serving_warmup_requests"
 
 
 def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Path:
-    """Exports the SRN of a run: weights stored as float16, computed in float32, with two signatures.
+    """Exports the released network of a run: stored as float16, computed in float32, two signatures.
 
     `serving_default` takes `portrait`, uint8 [N, side, side, 3], and gives `photo` of the same kind;
     `recover_bytes` takes `portrait_bytes`, PNG or JPEG files [N], and gives `photo_bytes`, PNG files [N]. The
     version folder also gets `MODEL_CARD.md`, `config.json`, `mean_face.png`, warm-up requests, the weights
-    for fine-tuning where they fit, and `SHA256SUMS`. It appears under its name when it is complete and
-    checked.
+    for fine-tuning (`<network>.weights.h5`), and `SHA256SUMS`. It appears under its name when it is complete
+    and checked.
 
     Args:
         run_dir: folder of a run that has finished at least one epoch.
@@ -62,27 +61,29 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
     model_folder.check_new(output)
     source = _run_model(Path(run_dir))
     config = model_folder.read_config(source)
-    srn = _build(config)
-    weights.load(srn, source.path)
+    system, network = base.create(config), base.build_released(config)
+    weights.load(network, source.path)
     for path in output.parent.glob(f".{output.name}.????????.tmp"):  # left by a killed process
         shutil.rmtree(path, ignore_errors=True)
     temporary = output.parent / f".{output.name}.{secrets.token_hex(4)}.tmp"
     try:
         temporary.mkdir(parents=True)
-        _save(srn, temporary)
-        difference = _compare(srn, temporary)
+        _save(system, network, temporary)
+        difference = _compare(system, network, temporary)
         (temporary / model_folder.CONFIG).write_text(json.dumps(config.to_dict(), indent=2), encoding="utf-8")
         shutil.copyfile(source.path.parent / model_folder.MEAN_FACE, temporary / model_folder.MEAN_FACE)
         _write_warm_up(temporary, output.parent.name, config.data.side)
-        has_weights = _add_weights(source.path, temporary)
+        weights.write_half(source.path, temporary / source.path.name)
         card = model_card.write(
             name=f"{output.parent.name}/{output.name}",
             config=config,
-            parameters=srn.count_params(),
+            architecture=system.architecture(),
+            terms=system.main.terms,
+            parameters=network.count_params(),
             run=model_card.RunRecord.read(Path(run_dir)),
             difference=difference,
             evaluation=evaluation,
-            has_weights=has_weights,
+            weights=source.path.name,
         )
         (temporary / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         _check_size(temporary)
@@ -96,14 +97,15 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
     return output
 
 
-def signatures(srn: keras.Model) -> dict[str, Any]:
+def signatures(network: keras.Model, system: base.System | None = None) -> dict[str, Any]:
     """The serving functions of a network, its weights held in them as float16 constants.
 
     Constants, not variables: they are cast to float32 once, when the graph is optimised, and not in every
     call.
 
     Args:
-        srn: float32 [N, S, S, 3] in [-1, 1] to the same; better folded first.
+        network: float32 [N, S, S, 3] in [-1, 1] to the same; better folded first.
+        system: whose network it is, where its answer is more than a call of the network (`System.recover`).
 
     Returns:
         `serving_default` and `recover_bytes`, `tf.function`s. They raise `InvalidArgumentError` for another
@@ -113,10 +115,10 @@ def signatures(srn: keras.Model) -> dict[str, Any]:
     Raises:
         ModelError: a weight does not fit float16.
     """
-    side = int(srn.input_shape[1])
+    side = int(network.input_shape[1])
     stored = [
         [weights.to_half(keras.ops.convert_to_numpy(variable), variable.path) for variable in variables]
-        for variables in (srn.trainable_variables, srn.non_trainable_variables)
+        for variables in (network.trainable_variables, network.non_trainable_variables)
     ]
 
     pixels = tf.TensorSpec((None, side, side, 3), tf.uint8, name="portrait")
@@ -129,7 +131,12 @@ def signatures(srn: keras.Model) -> dict[str, Any]:
         # TensorFlow's fused convolutions refuse an empty batch: one picture too many, cut off again.
         portrait = tf.pad(portrait, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
         state = [[_to_single(half) for half in part] for part in stored]
-        recovered, _ = srn.stateless_call(*state, images.to_model_range(portrait), training=False)
+
+        def answer(x: Tensor, training: bool = False) -> Tensor:
+            return network.stateless_call(*state, x, training=training)[0]
+
+        x = images.to_model_range(portrait)
+        recovered = answer(x) if system is None else system.recover(answer, x)
         # Checked here because NaN cast to uint8 is 0: a plausible black face.
         recovered = tf.debugging.assert_all_finite(recovered, "The network's answer is not finite.")
         return images.to_uint8(recovered)[:count]
@@ -169,8 +176,10 @@ def _to_single(half: np.ndarray) -> Tensor:
 
 
 def _run_model(run_dir: Path) -> model_folder.ModelFolder:
-    wanted = run_dir / "model" / model_folder.WEIGHTS
-    for path in (wanted, wanted.with_name(model_folder.MEAN_FACE)):
+    model = run_dir / "model"
+    wanted = [("*" + model_folder.WEIGHTS, model_folder.weights_in(model)), (model_folder.MEAN_FACE, None)]
+    for name, found in wanted:
+        path = found or model / name
         if not path.is_file():
             message = (
                 f"Expected a run that has finished an epoch, with {str(path)!r}. Received: no such file."
@@ -179,26 +188,18 @@ def _run_model(run_dir: Path) -> model_folder.ModelFolder:
     return model_folder.locate(run_dir)
 
 
-def _build(config: Config) -> keras.Model:
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")  # whatever precision the network was trained in
-    try:
-        return networks.build_srn(config.model, side=config.data.side)
-    finally:
-        keras.config.set_dtype_policy(policy)
+def _save(system: base.System, network: keras.Model, folder: Path) -> None:
+    functions = signatures(fold_batch_norms(network), system)
+    tf.saved_model.save(tf.Module(), str(folder), signatures=functions)
 
 
-def _save(srn: keras.Model, folder: Path) -> None:
-    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures(fold_batch_norms(srn)))
-
-
-def _compare(srn: keras.Model, folder: Path) -> tuple[float, int]:
+def _compare(system: base.System, network: keras.Model, folder: Path) -> tuple[float, int]:
     """Mean and largest difference in levels between the run's network and what was saved."""
-    side = int(srn.input_shape[1])
+    side = system.config.data.side
     noise = np.random.default_rng(0).integers(0, 256, (_CHECKED, 8, 8, 3)).astype(np.uint8)
     portraits = np.stack([images.resize(pixels, side) for pixels in noise])
     expected = images.to_uint8(
-        keras.ops.convert_to_numpy(srn(images.to_model_range(portraits), training=False))
+        keras.ops.convert_to_numpy(system.recover(network, images.to_model_range(portraits)))
     )
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
     received = served(portrait=tf.constant(portraits))["photo"].numpy()
@@ -231,15 +232,6 @@ def _write_warm_up(folder: Path, name: str, side: int) -> None:
             request.inputs[key].CopyFrom(value)
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString(deterministic=True))
-
-
-def _add_weights(source: Path, folder: Path) -> bool:
-    target = folder / model_folder.WEIGHTS
-    weights.write_half(source, target)
-    if _size(folder) <= MAX_BYTES - 100_000:  # room for the card and the sums
-        return True
-    target.unlink()
-    return False
 
 
 def _check_size(folder: Path) -> None:

@@ -19,7 +19,7 @@ from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.core.files import missing_hint
 
-CHECKSUMS, CONFIG, MEAN_FACE, WEIGHTS = "SHA256SUMS", "config.json", "mean_face.png", "srn.weights.h5"
+CHECKSUMS, CONFIG, MEAN_FACE, WEIGHTS = "SHA256SUMS", "config.json", "mean_face.png", ".weights.h5"
 REQUIRED = ("saved_model.pb", "variables/variables.index", CONFIG)
 """What a version folder must hold besides `SHA256SUMS`."""
 
@@ -74,13 +74,13 @@ def locate(model: str | Path) -> ModelFolder:
     if (path / "saved_model.pb").is_file():
         real = path.resolve()
         return ModelFolder("version", path, f"{real.parent.name}/{real.name}")
-    if (path / "model" / WEIGHTS).is_file():
-        return ModelFolder("weights", path / "model" / WEIGHTS, path.resolve().name)
+    if weights := weights_in(path / "model"):
+        return ModelFolder("weights", weights, path.resolve().name)
     versions = [entry for entry in path.iterdir() if re.fullmatch(r"[0-9]+", entry.name) and entry.is_dir()]
     if not versions:
         names = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "an empty folder"
         raise ModelError(
-            f"Expected saved_model.pb, a numbered version or a run's model/{WEIGHTS} in {str(path)!r}. "
+            f"Expected saved_model.pb, a numbered version or a run's model/*{WEIGHTS} in {str(path)!r}. "
             f"Received: {names}.",
             hint="Export one with tools/export.py, or name the right folder with --model.",
         )
@@ -88,6 +88,15 @@ def locate(model: str | Path) -> ModelFolder:
     if not (version / "saved_model.pb").is_file():
         raise ModelError(f"Expected {str(version / 'saved_model.pb')!r}. Received: no such file.")
     return ModelFolder("version", version, f"{path.resolve().name}/{version.name}")
+
+
+def weights_in(folder: str | Path) -> Path | None:
+    """The weights file in a version folder or in a run's `model/`; None where there is none.
+
+    Releases up to 4 of `ifrp` ship without one: `graph_weights` reads their graph.
+    """
+    found = sorted(path for path in Path(folder).glob("*" + WEIGHTS) if not path.name.startswith("."))
+    return found[0] if found else None
 
 
 def check_new(folder: str | Path) -> None:

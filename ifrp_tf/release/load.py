@@ -87,12 +87,12 @@ def _load_weights(found: folder.ModelFolder) -> tuple[Network, int]:
         import keras
 
         from ifrp_tf.release import weights
-        from ifrp_tf.systems.ifrp import networks
-    srn = networks.build_srn(config.model, side=config.data.side)
-    weights.load(srn, found.path)
+        from ifrp_tf.systems import base
+    system, released = base.create(config), base.build_released(config)
+    weights.load(released, found.path)
 
     def network(portraits: np.ndarray) -> np.ndarray:
-        recovered = keras.ops.convert_to_numpy(srn(images.to_model_range(portraits), training=False))
+        recovered = keras.ops.convert_to_numpy(system.recover(released, images.to_model_range(portraits)))
         try:
             return images.to_uint8(recovered)
         except ImageError as error:

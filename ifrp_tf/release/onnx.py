@@ -11,7 +11,7 @@ import numpy as np
 
 from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.nn.layers import BoundTransform, ResizeConv2D, SpatialTransformer
-from ifrp_tf.nn.localisation import ComposeTransforms
+from ifrp_tf.systems.ifrp.localisation import ComposeTransforms
 
 # ---- How the layers of Spatial Transformers look in ONNX: writers for `onnx_layers.add` ----
 

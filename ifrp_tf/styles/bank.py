@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ifrp_tf.core import assets
 from ifrp_tf.core.archives import read_arrays
 from ifrp_tf.core.errors import DataError
 from ifrp_tf.core.types import Tensor
@@ -29,7 +30,7 @@ RESERVED = tuple(
 )
 """The paper's unseen styles: tested on, never trained on."""
 
-FOLDER = str(Path(__file__).resolve().parents[2] / "saved_models" / "style_bank")
+FOLDER = str(assets.folder() / "style_bank")
 TRUNK, RESERVED_FILE = "trunk.npz", "reserved.npz"
 
 # (name, kernel, stride, channels in, channels out, normalised): "up" doubles the side first.

@@ -16,6 +16,7 @@ import numpy as np
 from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import TrainingError
 from ifrp_tf.pictures import images
+from ifrp_tf.systems.base import System
 from ifrp_tf.training import checkpoint, validation
 
 
@@ -69,8 +70,51 @@ class Checkpointer(keras.callbacks.Callback):
         self.saved_step, self.saved_time = step, time.monotonic()
 
 
-class Validation(keras.callbacks.Callback):
-    """Every epoch: scores on fixed pairs, sample sheet, TensorBoard, `metrics.jsonl`, `model/`, early stop.
+class Record(keras.callbacks.Callback):
+    """Every epoch: a row of `metrics.jsonl`, TensorBoard, and `model/`.
+
+    Args:
+        run_dir: the run's folder.
+        config: the run's configuration.
+    """
+
+    def __init__(self, run_dir: Path, config: Config) -> None:
+        super().__init__()
+        self.run_dir, self.config = run_dir, config
+        self.board = _board(run_dir / "tensorboard")
+        self.history = read_metrics(run_dir)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes."""
+        self.model.pull()
+        self.record(epoch, logs)
+        save_model(self.run_dir, self.model.system, self.model.released)
+
+    def record(self, epoch: int, logs: dict[str, Any] | None, **further: Any) -> dict[str, Any]:
+        """Adds a row to `metrics.jsonl`, and returns it.
+
+        Args:
+            epoch: counted from 0.
+            logs: means of the training losses.
+            **further: more of the row, ready for JSON.
+        """
+        step = int(self.model.step)
+        row = {
+            "step": step,
+            "pictures": step * self.config.train.batch_size,
+            "epoch": epoch + 1,
+            "time": time.time(),
+            "train": {name: float(value) for name, value in (logs or {}).items()},
+            **further,
+        }
+        # A run killed before its first checkpoint starts again and comes to the same steps again.
+        self.history = [*(old for old in self.history if old["step"] < step), row]
+        _write_metrics(self.run_dir, self.history)
+        return row
+
+
+class Validation(Record):
+    """`Record`, and: scores on fixed pairs, a sheet of samples, an early stop.
 
     Args:
         run_dir: the run's folder.
@@ -79,37 +123,23 @@ class Validation(keras.callbacks.Callback):
     """
 
     def __init__(self, run_dir: Path, config: Config, pairs: validation.FixedPairs) -> None:
-        super().__init__()
-        self.run_dir, self.config, self.pairs = run_dir, config, pairs
-        self.trivial = pairs.trivial_scores()
-        self.board = _board(run_dir / "tensorboard")
-        self.history = read_metrics(run_dir)
+        super().__init__(run_dir, config)
+        self.pairs, self.trivial = pairs, pairs.trivial_scores()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measures, draws, writes."""
-        step = int(self.model.step)
-        average = training_of(self.model).networks.get("srn_average", self.model.srn)
-        recovered = validation.recover(average, self.pairs.portraits)
+        self.model.pull()
+        recovered = validation.recover(self.model.system, self.model.released, self.pairs.portraits)
         scores = {"model": validation.score(recovered, self.pairs.photos), **self.trivial}
-        row = {
-            "step": step,
-            "pictures": step * self.config.train.batch_size,
-            "epoch": epoch + 1,
-            "time": time.time(),
-            "train": {name: float(value) for name, value in (logs or {}).items()},
-            "validation": scores,
-        }
-        # A run killed before its first checkpoint starts anew and comes to the same steps again.
-        self.history = [*(old for old in self.history if old["step"] < step), row]
-        _write_metrics(self.run_dir, self.history)
+        row = self.record(epoch, logs, validation=scores)
         model, mean = scores["model"], scores["mean_face"]
         logging.info(
             "epoch %d: validation %.2f dB, SSIM %.3f (mean face %.2f dB, %.3f)",
             epoch + 1, model["psnr"], model["ssim"], mean["psnr"], mean["ssim"],
         )  # fmt: skip
-        sheet = self._draw(recovered, step)
-        self._tensorboard(row, sheet, step)
-        save_model(self.run_dir, self.config, self.model.srn_average, self.pairs.mean_face)
+        sheet = self._draw(recovered, row["step"])
+        self._tensorboard(row, sheet, row["step"])
+        save_model(self.run_dir, self.model.system, self.model.released, self.pairs.mean_face)
         if self._exhausted():
             logging.info("no gain for %d epochs: stopping", self.config.train.patience)
             self.model.stop_training = True
@@ -159,7 +189,8 @@ class Progress(keras.callbacks.Callback):
         now, step = time.monotonic(), int(self.model.step)
         if self.last_step < 0:  # the first step holds the tracing: not a rate
             self.last_time, self.last_step = now, step
-        if now - self.last_time < self.seconds:
+        ended = step == self.train_config.steps
+        if (now - self.last_time < self.seconds and not ended) or step == self.last_step:
             return
         rate = (step - self.last_step) * self.train_config.batch_size / (now - self.last_time)
         left = (self.train_config.steps - step) * self.train_config.batch_size / max(rate, 1e-9)
@@ -173,24 +204,26 @@ class Progress(keras.callbacks.Callback):
 
 def training_of(trainer: Any) -> checkpoint.Training:
     """What a checkpoint of `trainer` holds, brought up to date where the state lives elsewhere (JAX)."""
-    if hasattr(trainer, "pull"):
-        trainer.pull()
-    networks = {"srn": trainer.srn, "dn": trainer.dn}
-    if trainer.srn_average is not trainer.srn:
-        networks["srn_average"] = trainer.srn_average
-    optimizers = {"srn_optimizer": trainer.srn_optimizer, "dn_optimizer": trainer.dn_optimizer}
+    trainer.pull()
+    networks = dict(trainer.networks)
+    if trainer.average is not None:
+        networks[f"{trainer.system.released}_average"] = trainer.average
+    optimizers = {optimizer.name: optimizer for optimizer in trainer.optimizers.values()}
     return checkpoint.Training(networks, optimizers)
 
 
-def save_model(run_dir: Path, config: Config, srn: keras.Model, mean_face: np.ndarray) -> None:
+def save_model(
+    run_dir: Path, system: System, network: keras.Model, mean_face: np.ndarray | None = None
+) -> None:
     """Writes `<run>/model/`: the weights of the network to use and the mean face, each atomically."""
     folder = run_dir / "model"
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".new.weights.h5"
-    srn.save_weights(temporary)
-    temporary.replace(folder / "srn.weights.h5")
-    images.write_png(folder / "mean_face.png", mean_face)
-    images.write_bytes_atomic(folder / "config.json", json.dumps(config.to_dict(), indent=2).encode())
+    network.save_weights(temporary)
+    temporary.replace(folder / f"{system.released}.weights.h5")
+    if mean_face is not None:
+        images.write_png(folder / "mean_face.png", mean_face)
+    images.write_bytes_atomic(folder / "config.json", json.dumps(system.config.to_dict(), indent=2).encode())
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:

@@ -11,17 +11,17 @@ import numpy as np
 
 from ifrp_tf.core.errors import ModelError
 from ifrp_tf.release import folder, graph_weights, weights
-from ifrp_tf.systems.ifrp import networks
+from ifrp_tf.systems import base
 
 
-def start_from(srn: keras.Model, sources: Sequence[str], portraits: np.ndarray) -> None:
-    """Gives an SRN the weights of others, layer by layer where name and shapes agree.
+def start_from(network: keras.Model, sources: Sequence[str], portraits: np.ndarray) -> None:
+    """Gives a network the weights of others, layer by layer where name and shapes agree.
 
     Later sources win. So a network may take its transformer from one run and all else from a released
     model; what nothing fits stays as it was, and the log says how much that is.
 
     Args:
-        srn: built; changed in place.
+        network: built; changed in place.
         sources: each a `.weights.h5` of exactly this network, the folder of a run, or a version folder
             such as `saved_models/ifrp/4` (or a folder of versions: the newest).
         portraits: float32 [N, S, S, 3] in [-1, 1], as in training: a released model holds no batch norms
@@ -31,22 +31,22 @@ def start_from(srn: keras.Model, sources: Sequence[str], portraits: np.ndarray) 
         ModelError: if a source cannot be used, or has no layer that fits.
 
     Example:
-        >>> start_from(srn, ["saved_models/ifrp", "runs/aligner"], portraits)  # doctest: +SKIP
+        >>> start_from(network, ["saved_models/ifrp", "runs/aligner"], portraits)  # doctest: +SKIP
     """
     for source in sources:
         path = Path(source)
         if not path.is_dir():
-            weights.load(srn, path)
+            weights.load(network, path)
             logging.info("starting from all of %s", path)
             continue
         found = _read(source, portraits)
-        taken = [layer.name for layer in srn.layers if layer.weights and _take(layer, found)]
+        taken = [layer.name for layer in network.layers if layer.weights and _take(layer, found)]
         if not taken:
             raise ModelError(
-                f"Expected layers of {source!r} that fit the SRN. Received: none that do.",
+                f"Expected layers of {source!r} that fit the network. Received: none that do.",
                 hint="Its configuration is another: see config.json in it.",
             )
-        left = [layer.name for layer in srn.layers if layer.weights and layer.name not in taken]
+        left = [layer.name for layer in network.layers if layer.weights and layer.name not in taken]
         logging.info("starting from %s: %d layers taken, %d not there", source, len(taken), len(left))
 
 
@@ -60,9 +60,9 @@ def _take(layer: keras.layers.Layer, source: keras.Model) -> bool:
 
 def _read(source: str, portraits: np.ndarray) -> keras.Model:
     place = folder.locate(source)
-    if place.kind == "version":
+    path = place.path if place.kind == "weights" else folder.weights_in(place.path)
+    if path is None:
         return graph_weights.load_released(place.path, portraits)
-    config = folder.read_config(place)
-    srn = networks.build_srn(config.model, side=config.data.side)
-    weights.load(srn, place.path)
-    return srn
+    network = base.build_released(folder.read_config(place))
+    weights.load(network, path)
+    return network

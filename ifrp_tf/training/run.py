@@ -154,21 +154,15 @@ def _check_folder(run_dir: Path, config: Config, resume: str) -> None:
             hint="Choose another --run_dir, or --resume=auto to go on.",
         )
     if found and (run_dir / "config.json").exists():
-        found_there = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
         # An option that came after the run was begun had its default then.
-        before, now = _flat(Config.from_dict(found_there).to_dict()), _flat(config.to_dict())
-        keys = sorted(set(before) | set(now))
-        changed = [key for key in keys if before.get(key) != now.get(key) and key not in FREE_ON_RESUME]
+        begun = Config.from_dict(json.loads((run_dir / "config.json").read_text(encoding="utf-8")))
+        changed = {k: v for k, v in begun.difference(config).items() if k not in FREE_ON_RESUME}
         if changed:
-            shown = "; ".join(f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in changed)
+            shown = "; ".join(f"{key}: {before!r} -> {now!r}" for key, (before, now) in changed.items())
             raise ConfigError(
                 f"Expected the configuration that {run_dir} was begun with. Received changes: {shown}.",
                 hint="Use another --run_dir for another experiment.",
             )
-
-
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    return {f"{section}.{key}": value for section, part in values.items() for key, value in part.items()}
 
 
 def _fit(
@@ -180,16 +174,19 @@ def _fit(
     # Also where nothing is resumed: rows of a run that ended before its first checkpoint are no part of this.
     callbacks.trim_metrics(run_dir, state["step"] if state else 0)
     if state:
-        loop.set_step(trainer, state["step"])
+        trainer.set_step(state["step"])
         logging.info("resumed at step %d of %d", state["step"], config.train.steps)
     elif initial:
-        starting.start_from(trainer.srn, initial.split(","), loop.some_portraits(training, config))
-        trainer.srn_average.set_weights(trainer.srn.get_weights())
-        loop.set_step(trainer, 0)
+        trained = trainer.networks[trainer.system.released]
+        starting.start_from(trained, initial.split(","), loop.some_portraits(training, config))
+        trainer.released.set_weights(trained.get_weights())
+        trainer.set_step(0)
     owed = _epoch_owed(run_dir, config, int(trainer.step))
     if owed is not None or int(trainer.step) < config.train.steps:
-        pairs = loop.fixed_pairs(held_out, training, config)
-        judge = callbacks.Validation(run_dir, config, pairs)
+        judge = callbacks.Record(run_dir, config)
+        if trainer.system.recovers:
+            pairs = loop.fixed_pairs(held_out, training, config)
+            judge = callbacks.Validation(run_dir, config, pairs)
         if owed is not None:
             judge.set_model(trainer)
             judge.on_epoch_end(owed)
@@ -207,12 +204,12 @@ def _epoch_owed(run_dir: Path, config: Config, step: int) -> int | None:
     return (step - 1) // train.epoch_steps
 
 
-def _train_to_the_end(trainer: Any, training: PhotoSet, run_dir: Path, judge: callbacks.Validation) -> None:
+def _train_to_the_end(trainer: Any, training: PhotoSet, run_dir: Path, judge: callbacks.Record) -> None:
     checkpointer = callbacks.Checkpointer(run_dir / "checkpoints", trainer.config)
     watch = [callbacks.FiniteGuard(), callbacks.Progress(trainer.config), judge, checkpointer]
     _terminate_as_interrupt()
     try:
-        loop.fit(trainer, training, watch)
+        trainer.train(training, watch)
     except KeyboardInterrupt:
         checkpointer.save()
         logging.info("interrupted: saved at step %d", int(trainer.step))

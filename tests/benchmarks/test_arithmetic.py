@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 
 from benchmarks import arithmetic
-from ifrp_tf.core.config import ModelConfig
 from ifrp_tf.core.errors import ModelError
 from ifrp_tf.nn.layers import ResizeConv2D, SpatialTransformer
 from ifrp_tf.systems.ifrp import networks
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 
 def model(layer, shape):

@@ -9,8 +9,6 @@ import pytest
 from ifrp_tf.core.config import (
     Config,
     DataConfig,
-    LossConfig,
-    ModelConfig,
     TrainConfig,
     build,
     check_types,
@@ -20,6 +18,7 @@ from ifrp_tf.core.config import (
     within,
 )
 from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.systems.ifrp.settings import LossConfig, ModelConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

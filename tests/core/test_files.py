@@ -236,8 +236,8 @@ def test_two_writers_do_not_meet(tmp_path):
 
 _FULL_DISK = """
 import resource, signal, sys
-from ifrp_tf.errors import DataError
-from ifrp_tf.files import write_bytes_atomic
+from ifrp_tf.core.errors import DataError
+from ifrp_tf.core.files import write_bytes_atomic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:

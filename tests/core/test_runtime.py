@@ -21,7 +21,7 @@ from ifrp_tf.core.runtime import Console
 PROGRAM = """
 import os, sys
 sys.path.insert(0, {root!r})
-from ifrp_tf import quiet
+from ifrp_tf.core import runtime as quiet
 try:
     with quiet.start_up():
         os.write(2, b"chatter\\n")

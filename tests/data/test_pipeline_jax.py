@@ -11,8 +11,8 @@ CHILD = """
 import json, sys
 import jax, jax.numpy as jnp
 import numpy as np
-from ifrp_tf import data_jax, toy_faces
-from ifrp_tf.config import Config
+from ifrp_tf.data import pipeline_jax as data_jax; from ifrp_tf.data import toy_faces
+from ifrp_tf.core.config import Config
 config = Config().override(["data.side=64", "train.batch_size=8", "data.group=4", "data.flip=false"])
 pixels = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 3), np.uint8)
 make = jax.jit(lambda step: data_jax.make_batch(step, pixels, config, ("tonal", "mosaic")))

@@ -56,7 +56,7 @@ def test_a_model_on_the_disk_is_loaded_once_and_a_bad_one_is_refused(tmp_path):
 
 def test_a_served_model_needs_no_tensorflow_here():
     found = "{'tensorflow', 'keras', 'gradio'} & {*sys.modules}"
-    program = f"import sys; from ifrp_tf import demo_server; print({found})"
+    program = f"import sys; from ifrp_tf.demo import app as demo_server; print({found})"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
     )

@@ -22,7 +22,7 @@ import pytest
 import small_model
 from PIL import Image
 
-from ifrp_tf.cli import sample
+from ifrp_tf.data import sample
 from ifrp_tf.demo import app, page, result
 from ifrp_tf.nn.metrics import ssim
 from ifrp_tf.pictures import images

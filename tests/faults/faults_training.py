@@ -53,8 +53,8 @@ def step(made: Any, *watch: keras.callbacks.Callback, count: int = 4) -> dict[st
 
 
 def variables(made: Any) -> list[keras.Variable]:
-    networks = [*made.srn.weights, *made.dn.weights, *made.srn_average.weights]
-    return [*networks, *made.srn_optimizer.variables, *made.dn_optimizer.variables]
+    networks = [*made.networks["srn"].weights, *made.networks["dn"].weights, *made.average.weights]
+    return [*networks, *made.optimizers["srn"].variables, *made.optimizers["dn"].variables]
 
 
 def state(made: Any) -> list[np.ndarray]:
@@ -79,7 +79,7 @@ def stopped_before_the_state_is_saved(folder: Path) -> None:
     saver.set_model(made)
     saver.save()
     good, before = checkpoint.list_checkpoints(folder), state(made)
-    kernel = made.srn.get_layer("e1_conv").kernel  # as a gradient that is not finite leaves it
+    kernel = made.networks["srn"].get_layer("e1_conv").kernel  # as a gradient that is not finite leaves it
     kernel.assign(np.full(kernel.shape, np.inf))
     with pytest.raises(TrainingError, match=rf"nan or infinity in .*pixel.* at step {number + 1}"):
         step(made, callbacks.FiniteGuard(), saver)
@@ -91,13 +91,13 @@ def stopped_before_the_state_is_saved(folder: Path) -> None:
 
 
 def without_a_gradient(inputs: Any) -> Any:
-    return tf.stop_gradient(keras.layers.Conv2D.call(trained().srn.get_layer("e1_conv"), inputs))
+    return tf.stop_gradient(keras.layers.Conv2D.call(trained().networks["srn"].get_layer("e1_conv"), inputs))
 
 
 def named_at_the_first_step(_: Path) -> None:
     made, number = trained(), int(trained().step)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(made.srn.get_layer("e1_conv"), "call", without_a_gradient)
+        patch.setattr(made.networks["srn"].get_layer("e1_conv"), "call", without_a_gradient)
         with pytest.raises(TrainingError, match=r"Received none for .*e1_conv/kernel"):
             step(made)
     assert int(made.step) == number
@@ -109,7 +109,7 @@ def bit_for_bit(folder: Path) -> None:
     for variable in variables(made):
         variable.assign(np.full(variable.shape, 7, variable.dtype))
     assert checkpoint.restore_latest(folder, callbacks.training_of(made))["step"] == int(made.step)
-    assert int(made.srn_optimizer.iterations) > 0
+    assert int(made.optimizers["srn"].iterations) > 0
     for old, new in zip(before, state(made), strict=True):
         np.testing.assert_array_equal(old, new)
     unbuilt = checkpoint.Training({}, {"srn_optimizer": keras.optimizers.Adam(name="srn_optimizer")})

@@ -22,7 +22,7 @@ from PIL import Image
 from served import free_port
 
 from hardening.soak.server import started
-from ifrp_tf.cli import sample
+from ifrp_tf.data import sample
 from ifrp_tf.pictures import images
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

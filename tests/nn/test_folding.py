@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import small_model
 
-from ifrp_tf.core.config import Config, ModelConfig
+from ifrp_tf.core.config import Config
 from ifrp_tf.nn.folding import fold_batch_norms
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 PICTURES = np.random.default_rng(0).uniform(-1, 1, (2, 128, 128, 3)).astype(np.float32)
 

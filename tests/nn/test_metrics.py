@@ -200,7 +200,7 @@ def test_metrics_work_in_a_compiled_model(pairs):
 
 ON_JAX = """
 import sys, keras, numpy as np
-from ifrp_tf import metrics
+from ifrp_tf.nn import metrics
 assert keras.backend.backend() == "jax"
 a, b = np.load(sys.argv[1]).values()
 metric = metrics.FSIM()

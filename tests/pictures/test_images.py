@@ -176,7 +176,7 @@ def test_a_refused_size_never_warns():
 _CHILD = """
 import json, resource, sys, time
 from pathlib import Path
-from ifrp_tf import images
+from ifrp_tf.pictures import images
 def status(key):
     return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith(key)) * 1024
 files = [Path(name) for name in sys.argv[1:]]

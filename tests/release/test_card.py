@@ -3,10 +3,14 @@ import small_model
 from ifrp_tf.core import presets
 from ifrp_tf.core.config import Config
 from ifrp_tf.release.card import RunRecord, write
+from ifrp_tf.systems import base
 
 
 def card(run=None, **options):
-    values = {"name": "ifrp/2", "config": Config(), "parameters": 9788255, "difference": (0.1234, 3)}
+    config = options.pop("config", Config())
+    system = base.create(config)
+    values = {"name": "ifrp/2", "parameters": 9788255, "difference": (0.1234, 3), "weights": "srn.weights.h5"}
+    values |= {"architecture": system.architecture(), "terms": system.main.terms, "config": config}
     return write(**{**values, **options}, run=run or RunRecord({}, {}))
 
 
@@ -46,7 +50,7 @@ def test_the_evaluation_has_its_place():
 
 
 def test_the_objective_is_told_as_configured():
-    text = card(config=presets.modern())
+    text = card(config=presets.preset("modern"))
     assert "Loss: l1 1, 1 - SSIM 0.1" in text
     assert "a moving average" in text
     assert "adversarial 0.01" in card()
@@ -56,5 +60,5 @@ def test_the_objective_is_told_as_configured():
 def test_a_run_that_recorded_nothing_has_a_card_too(tmp_path):
     run = RunRecord.read(tmp_path)
     assert run == RunRecord({}, {})
-    assert "recorded no validation" in card(run, has_weights=False)
-    assert "--initial=FOLDER" in card(run, has_weights=False)
+    assert "recorded no validation" in card(run, weights="")
+    assert "--initial=FOLDER" in card(run, weights="")

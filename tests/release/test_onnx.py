@@ -9,15 +9,15 @@ import pytest
 import small_model
 from helpers import as_list
 
-from ifrp_tf.core.config import Config, DataConfig, ModelConfig
+from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.core.errors import ConfigError, ModelError
-from ifrp_tf.core.presets import PRESETS
 from ifrp_tf.nn.folding import fold_batch_norms
 from ifrp_tf.nn.layers import BoundTransform, ResizeConv2D, SpatialTransformer
-from ifrp_tf.nn.localisation import ComposeTransforms
 from ifrp_tf.pictures import images
 from ifrp_tf.release import onnx as onnx_graph
 from ifrp_tf.release import onnx as onnx_layers
+from ifrp_tf.systems.ifrp.localisation import ComposeTransforms
+from ifrp_tf.systems.ifrp.settings import PRESETS, ModelConfig
 
 TRANSFORMS = np.array(
     [[0.0, 1.0, 0.0, 0.0], [0.5, 1.3, 0.3, -0.2], [-1.2, 0.6, 0.0, 0.5], [0.3, 3.0, -0.7, 0.9]], "float32"

@@ -18,8 +18,7 @@ import small_model
 from served import NAME, direct, portraits, wait_for
 
 from ifrp_tf.core.errors import ConfigError, ModelError
-from ifrp_tf.serving import server
-from ifrp_tf.serving.server import Options
+from ifrp_tf.serving.server import Options, server
 
 # ---- Flags and text files of TensorFlow Serving ----
 

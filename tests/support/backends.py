@@ -10,12 +10,13 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import ops
+from objectives import Objective
 
-from ifrp_tf.core.config import Config, LossConfig, ModelConfig, TrainConfig
+from ifrp_tf.core.config import Config, TrainConfig
 from ifrp_tf.nn import losses, optimizers
 from ifrp_tf.nn.layers import BoundTransform, SpatialTransformer, affine_grid, bilinear_sample
-from ifrp_tf.systems.ifrp import objective
 from ifrp_tf.systems.ifrp.networks import build_discriminator, build_srn
+from ifrp_tf.systems.ifrp.settings import LossConfig, ModelConfig
 
 NETWORKS = {
     "srn_paper": ModelConfig(width=8, stn="paper", localisation="light", skip_merge="add"),
@@ -139,8 +140,8 @@ def loss_numbers(inputs):
     errors = ops.convert_to_tensor(np.array([0.1, 0.5, 0.9], "float32"))
     numbers["losses/gates"] = ops.stack(losses.margin_gates(errors[:, None], errors[None]))
     config = Config(loss=LossConfig(identity_network="none", ssim=0.5))
-    terms = objective.Objective(config, None).terms(pictures, photos, None, None)
-    numbers["objective/total"] = objective.Objective(config, None).total({**terms, "adversarial": 2.0}, 5000)
+    terms = Objective(config, None).terms(pictures, photos, None, None)
+    numbers["objective/total"] = Objective(config, None).total({**terms, "adversarial": 2.0}, 5000)
     return numbers
 
 

@@ -14,10 +14,11 @@ import keras
 import numpy as np
 from helpers import ROOT
 
-from ifrp_tf.core.config import Config, DataConfig, ModelConfig
+from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.pictures import images
 from ifrp_tf.release import export
 from ifrp_tf.systems.ifrp import networks
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 CONFIG = Config(
     model=ModelConfig(width=8, stn="input", stn_bounded=True, localisation="light", upsampling="resize")

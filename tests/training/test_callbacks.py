@@ -8,13 +8,14 @@ from ifrp_tf.core.errors import TrainingError
 from ifrp_tf.core.presets import preset
 from ifrp_tf.data import toy_faces
 from ifrp_tf.pictures import images
+from ifrp_tf.systems import base
 from ifrp_tf.training import callbacks, checkpoint, validation
-from ifrp_tf.training.step_tf import IfrpTrainer
+from ifrp_tf.training.step_tf import Trainer
 
 
 @pytest.fixture
 def trainer():
-    made = IfrpTrainer(preset("toy").override(["train.batch_size=4", "train.epoch_pictures=8"]), None)
+    made = Trainer(base.create(preset("toy").override(["train.batch_size=4", "train.epoch_pictures=8"])))
     made.compile()
     made.run_eagerly = True  # spares a test of few steps the tracing of a graph
     return made
@@ -44,13 +45,13 @@ def test_checkpointer_saves_by_steps_and_at_the_epochs_end(trainer, photos, tmp_
     saver = callbacks.Checkpointer(tmp_path, trainer.config.override(["train.checkpoint_steps=3"]))
     trainer.fit(dataset(photos), callbacks=[saver], verbose=0)
     assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["step_00000003", "step_00000004"]
-    other = IfrpTrainer(trainer.config, None)
+    other = Trainer(base.create(trainer.config))
     other.compile()
     assert checkpoint.restore_latest(tmp_path, callbacks.training_of(other))["step"] == 4
-    for a, b in zip(trainer.srn_average.weights, other.srn_average.weights, strict=True):
+    for a, b in zip(trainer.average.weights, other.average.weights, strict=True):
         np.testing.assert_array_equal(a.value, b.value)
-    assert int(other.srn_optimizer.iterations) == int(trainer.srn_optimizer.iterations)
-    assert int(other.dn_optimizer.iterations) == int(trainer.dn_optimizer.iterations)
+    assert int(other.optimizers["srn"].iterations) == int(trainer.optimizers["srn"].iterations)
+    assert int(other.optimizers["dn"].iterations) == int(trainer.optimizers["dn"].iterations)
 
 
 def test_validation_writes_rows_samples_board_and_model(trainer, photos, tmp_path):
@@ -64,9 +65,9 @@ def test_validation_writes_rows_samples_board_and_model(trainer, photos, tmp_pat
     sheet = images.read(tmp_path / "samples" / "step_00000004.png").pixels
     assert sheet.shape[1] > 8 * 64
     assert list((tmp_path / "tensorboard").iterdir())
-    again = IfrpTrainer(trainer.config, None)
-    again.srn.load_weights(tmp_path / "model" / "srn.weights.h5")
-    recovered = validation.recover(again.srn, pairs.portraits)
+    again = Trainer(base.create(trainer.config))
+    again.networks["srn"].load_weights(tmp_path / "model" / "srn.weights.h5")
+    recovered = validation.recover(again.system, again.networks["srn"], pairs.portraits)
     expected = row["validation"]["model"]["psnr"]
     assert validation.score(recovered, photos)["psnr"] == pytest.approx(expected, abs=1e-3)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import small_model
 
-from ifrp_tf.core.config import ModelConfig
 from ifrp_tf.core.errors import ModelError
 from ifrp_tf.systems.ifrp import networks
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 from ifrp_tf.training import initial
 
 PORTRAITS = np.random.default_rng(0).uniform(-1, 1, (8, 128, 128, 3)).astype("float32")

@@ -5,7 +5,7 @@ import pytest
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.core.presets import preset
 from ifrp_tf.data import photos, toy_faces
-from ifrp_tf.training import loop
+from ifrp_tf.training import loop, step_tf
 
 CONFIG = preset("toy").override(
     [
@@ -26,16 +26,16 @@ def split():
 def test_the_dtype_policy_is_the_trainers_alone():
     trainer = loop.make_trainer(CONFIG.override(["train.dtype=bfloat16"]), "")
     assert keras.config.dtype_policy().name == "float32"
-    assert trainer.srn.get_layer("e1_conv").compute_dtype == "bfloat16"
+    assert trainer.networks["srn"].get_layer("e1_conv").compute_dtype == "bfloat16"
 
 
 def test_equal_seeds_start_equal():
     first, again, other = (loop.make_trainer(CONFIG.override([f"train.seed={s}"]), "") for s in (1, 1, 2))
-    for a, b in zip(first.srn.weights, again.srn.weights, strict=True):
+    for a, b in zip(first.networks["srn"].weights, again.networks["srn"].weights, strict=True):
         np.testing.assert_array_equal(a.value, b.value)
     assert any(
         not np.array_equal(a.value, b.value)
-        for a, b in zip(first.srn.weights, other.srn.weights, strict=True)
+        for a, b in zip(first.networks["srn"].weights, other.networks["srn"].weights, strict=True)
     )
 
 
@@ -51,8 +51,8 @@ def test_fit_goes_on_from_the_step_to_the_end_of_the_budget(split):
 
     trainer, count = loop.make_trainer(CONFIG, ""), Count()
     trainer.run_eagerly = True
-    loop.set_step(trainer, 1)
-    loop.fit(trainer, split[0], [count])
+    trainer.set_step(1)
+    trainer.train(split[0], [count])
     assert int(trainer.step) == CONFIG.train.steps == 4
     assert (count.steps, count.epochs) == (3, (0, 1))
 
@@ -83,7 +83,7 @@ def expand(segments):
 )
 def test_epochs_keep_their_length_when_a_run_is_resumed(done, expected):
     train = CONFIG.override(["train.epoch_pictures=16", "train.pictures=40"]).train
-    assert expand(loop._segments(done, train)) == expected
+    assert expand(step_tf._segments(done, train.steps, train.epoch_steps)) == expected
 
 
 def test_determinism_that_comes_too_late_is_an_error():

@@ -11,8 +11,9 @@ from helpers import ROOT, jax_environment
 
 from ifrp_tf.core.presets import preset
 from ifrp_tf.data import toy_faces
+from ifrp_tf.systems import base
 from ifrp_tf.training import callbacks, checkpoint
-from ifrp_tf.training.step_tf import IfrpTrainer
+from ifrp_tf.training.step_tf import Trainer
 
 ASSIGN = [
     "train.batch_size=8",
@@ -26,13 +27,14 @@ CHILD = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from ifrp_tf import callbacks, checkpoint
-from ifrp_tf.presets import preset
-from ifrp_tf.trainer_jax import JaxTrainer
+from ifrp_tf.core.presets import preset
+from ifrp_tf.systems import base
+from ifrp_tf.training import callbacks, checkpoint
+from ifrp_tf.training.step_jax import Trainer
 folder = Path(sys.argv[1])
-trainer = JaxTrainer(preset("toy").override(json.loads(sys.argv[2])), None)
+trainer = Trainer(base.create(preset("toy").override(json.loads(sys.argv[2]))))
 state = checkpoint.restore_latest(folder, callbacks.training_of(trainer))
-trainer.push(state["step"])
+trainer.set_step(state["step"])
 batch = np.load(folder / "batch.npz")
 parts = tuple(batch[name] for name in ("portraits", "photos", "known"))
 trainer.state, values = trainer.train_on_batch(trainer.state, parts)
@@ -67,7 +69,7 @@ def child(code, *arguments):
 
 def trained(config, steps):
     keras.utils.set_random_seed(0)
-    trainer = IfrpTrainer(config, None)
+    trainer = Trainer(base.create(config))
     trainer.compile()
     trainer.run_eagerly = True
     return trainer, steps
@@ -97,8 +99,8 @@ def test_checkpoints_interchange_and_the_next_step_is_the_same(tmp_path):
     # And back: the checkpoint that JAX wrote holds the weights that TensorFlow reached by itself.
     other, _ = trained(preset("toy").override(ASSIGN), 0)
     assert checkpoint.restore_latest(tmp_path, callbacks.training_of(other))["step"] == 3
-    assert int(other.srn_optimizer.iterations) == 3
-    for a, b in zip(trainer.srn_average.weights, other.srn_average.weights, strict=True):
+    assert int(other.optimizers["srn"].iterations) == 3
+    for a, b in zip(trainer.average.weights, other.average.weights, strict=True):
         np.testing.assert_allclose(a.value, b.value, atol=2e-3, err_msg=a.path)
 
 
@@ -115,4 +117,4 @@ def test_the_tool_trains_under_jax(tmp_path):
     assert (tmp_path / "samples" / "step_00000008.png").exists()
     # What JAX trained, TensorFlow loads.
     config = preset("toy").override([flag.removeprefix("--set=") for flag in flags[3:]])
-    IfrpTrainer(config, None).srn.load_weights(tmp_path / "model" / "srn.weights.h5")
+    Trainer(base.create(config)).srn.load_weights(tmp_path / "model" / "srn.weights.h5")

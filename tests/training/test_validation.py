@@ -2,8 +2,12 @@ import keras
 import numpy as np
 import pytest
 
+from ifrp_tf.core.config import Config
 from ifrp_tf.data import toy_faces
+from ifrp_tf.systems.base import System
 from ifrp_tf.training import validation
+
+SYSTEM = System(Config())
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +21,8 @@ def identity():
 
 
 def test_recover_keeps_order_and_count_across_batches(faces):
-    np.testing.assert_array_equal(validation.recover(identity(), faces), faces)
-    assert len(validation.recover(identity(), faces[:1])) == 1
+    np.testing.assert_array_equal(validation.recover(SYSTEM, identity(), faces), faces)
+    assert len(validation.recover(SYSTEM, identity(), faces[:1])) == 1
 
 
 def test_score_of_equal_and_of_known_difference(faces):

@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ifrp_tf.core.errors import ConfigError, IfrpError
 from ifrp_tf.data import toy_faces
@@ -65,7 +65,7 @@ class Request:
     output: str = ""
     faces: str = "data/faces/test"
     limit: int = 500
-    descriptor: str = "dlib"
+    descriptor: Literal["dlib", "none"] = "dlib"
     weights: str = "data/weights"
     initial: str = ""
 

@@ -17,7 +17,7 @@ from ifrp_tf.evaluation import retrieval
 from ifrp_tf.nn.features import networks
 from ifrp_tf.pictures import images
 from ifrp_tf.styles import bank, distance
-from ifrp_tf.systems.style_bank.training import read_styles
+from ifrp_tf.systems.style_bank.files import read_styles
 
 LAYER = "block3_conv2"
 _BATCH, _LOOKED_AT = 20, 200

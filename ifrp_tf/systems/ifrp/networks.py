@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import keras
 
-from ifrp_tf.core.config import ModelConfig
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.nn.layers import LEAKY_SLOPE, Normalization, normalize, residual_block, upsample
-from ifrp_tf.nn.localisation import ALIGNMENT_LAYER, LOCALISATION_TABLES, inner_transformer, input_transformer
+from ifrp_tf.systems.ifrp.localisation import (
+    ALIGNMENT_LAYER,
+    LOCALISATION_TABLES,
+    inner_transformer,
+    input_transformer,
+)
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 __all__ = ["ALIGNMENT_LAYER", "LOCALISATION_TABLES", "build_discriminator", "build_srn"]
 

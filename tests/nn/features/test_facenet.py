@@ -15,13 +15,14 @@ from helpers import jax_environment, smooth_picture
 from keras_facenet import FaceNet
 from keras_facenet.metadata import MODEL_METADATA
 
-from ifrp_tf.core.config import Config, LossConfig, TrainConfig
+from ifrp_tf.core.config import Config, TrainConfig
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.evaluation import retrieval
 from ifrp_tf.nn.features import networks
 from ifrp_tf.nn.features.facenet import FACENET_FEATURE, WEIGHTS_FILE, facenet, locate, read_arrays
 from ifrp_tf.pictures import images
 from ifrp_tf.systems.ifrp.objective import Objective, build_identity_network
+from ifrp_tf.systems.ifrp.settings import LossConfig
 
 OUTPUTS = ("embedding", FACENET_FEATURE)
 SEED = 3
@@ -113,7 +114,7 @@ def test_unknown_outputs_and_types_are_refused():
 
 ON_JAX = """
 import sys
-from ifrp_tf import features
+from ifrp_tf.nn.features import networks as features
 assert "keras_facenet" not in sys.modules
 try:
     features.facenet(None)

@@ -204,7 +204,7 @@ def test_a_network_survives_a_keras_file(tmp_path):
 
 ON_JAX = """
 import sys, keras, numpy as np
-from ifrp_tf import features
+from ifrp_tf.nn.features import networks as features
 assert keras.backend.backend() == "jax"
 import jax
 photos = np.load(sys.argv[2])

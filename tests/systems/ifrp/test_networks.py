@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from helpers import pairwise
 
-from ifrp_tf.core.config import ModelConfig
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.systems.ifrp.networks import ALIGNMENT_LAYER, build_discriminator, build_srn
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 IDENTITY = np.array([0.0, 1.0, 0.0, 0.0], "float32")
 # Bounded transformers have no authors' start, so the two options are one here.

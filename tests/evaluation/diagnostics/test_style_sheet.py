@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
-from ifrp_tf.cli import preview
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.data import toy_faces
+from ifrp_tf.evaluation.diagnostics import style_sheet as preview
 from ifrp_tf.pictures import images
 from ifrp_tf.styles.formulas import NAMES, RESERVED, TRAIN
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from benchmarks import arithmetic
-from ifrp_tf.core.config import ModelConfig
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.nn.layers import affine_grid, bilinear_sample
-from ifrp_tf.nn.localisation import ALIGNMENT_LAYER, ComposeTransforms
+from ifrp_tf.systems.ifrp.localisation import ALIGNMENT_LAYER, ComposeTransforms
 from ifrp_tf.systems.ifrp.networks import build_srn
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 FIRST = np.array([[0.4, 1.2, 0.1, -0.2], [0.0, 1.0, 0.0, 0.0], [-0.3, 0.9, 0.0, 0.2]], "float32")
 SECOND = np.array([[-0.2, 0.9, 0.05, 0.1], [0.5, 1.1, 0.2, -0.1], [0.0, 1.0, 0.0, 0.0]], "float32")

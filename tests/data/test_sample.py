@@ -4,8 +4,8 @@ import small_model
 
 pytest.importorskip("skimage")
 
-from ifrp_tf.cli import sample
 from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.data import sample
 from ifrp_tf.pictures import images
 from ifrp_tf.styles import formulas
 

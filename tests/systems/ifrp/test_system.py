@@ -4,12 +4,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from objectives import Objective
 
-from ifrp_tf.core.config import Config, DataConfig, LossConfig, ModelConfig, TrainConfig
+from ifrp_tf.core.config import Config, DataConfig, TrainConfig
 from ifrp_tf.core.errors import DataError
 from ifrp_tf.nn import losses
 from ifrp_tf.nn.features import networks
-from ifrp_tf.systems.ifrp.objective import IDENTITY_UNITS, Objective, build_identity_network
+from ifrp_tf.systems.ifrp.settings import LossConfig, ModelConfig
+from ifrp_tf.systems.ifrp.system import IDENTITY_UNITS, build_identity_network
 
 RANDOM = np.random.default_rng(17)
 EVERYTHING = {

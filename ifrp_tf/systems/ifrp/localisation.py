@@ -11,9 +11,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from ifrp_tf.core.config import ModelConfig
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.nn.layers import LEAKY_SLOPE, BoundTransform, Normalization, SpatialTransformer, normalize
+from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 # Journal appendix A: convolutions of the localisation networks, each followed by ReLU and a 2x2 max pool
 # down to 4x4; then a Conv(20) without padding to 2x2, Dense(20) and Dense(4).

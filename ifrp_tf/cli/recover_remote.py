@@ -1,0 +1,69 @@
+"""Recovers the faces behind portraits on a model server; neither the model nor TensorFlow is needed here.
+
+python tools/recover_remote.py --address=localhost:8500 --input=portrait.jpg --output=recovered
+python tools/recover_remote.py --address=localhost:8501 --protocol=rest --input=portraits --output=recovered
+
+The server is tools/serve.py or TensorFlow Serving. Writes <stem>_recovered.png and report.json, as
+tools/recover.py does. Exit code: 0 all good, 1 some inputs failed or none was found, 2 wrong usage, 3 no such
+server or model, 130 interrupted (run it again to go on).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `recover_remote` is asked for.
+
+    Attributes:
+        address: The server, HOST:PORT.
+        input: A picture, a folder, or a pattern in quotes.
+        output: Folder for the results; made if missing.
+        protocol: What the port speaks.
+        model_name: The name under which the model is served.
+        model_version: Of the model; without it the server's newest.
+        side_by_side: Also write <stem>_side_by_side.png.
+        uncertainty: Also write <stem>_uncertainty.png and a number; 16 times the load.
+        overwrite: Replace existing outputs.
+        timeout: Seconds for 16 pictures with all retries.
+        retries: How often they are sent again to a full or absent server.
+        tls: Encrypt. Without it whoever is on the way sees the pictures.
+        certificates: PEM file to trust instead of the system's.
+    """
+
+    address: str
+    input: str
+    output: str
+    protocol: Literal["grpc", "rest"] = "grpc"
+    model_name: str = "ifrp"
+    model_version: int | None = None
+    side_by_side: bool = False
+    uncertainty: bool = False
+    overwrite: bool = False
+    timeout: float = 60.0
+    retries: int = 8
+    tls: bool = False
+    certificates: str | None = None
+
+
+def run(request: Request) -> int:
+    """Returns the exit code."""
+    from ifrp_tf.recovery import remote  # late: --help and wrong usage need no grpcio
+
+    return remote.run(
+        request.input,
+        request.output,
+        address=request.address,
+        model=request.model_name,
+        version=request.model_version,
+        protocol=request.protocol,
+        side_by_side=request.side_by_side,
+        overwrite=request.overwrite,
+        uncertainty=request.uncertainty,
+        timeout=request.timeout,
+        retries=request.retries,
+        tls=request.certificates or request.tls,
+    )
