@@ -11,7 +11,6 @@ OUTPUT ?= recovered
 PORT ?= 8500
 REST_PORT ?= 8501
 DEMO_PORT ?= 7860
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: recover serve demo demo-browser test check clean
 .DEFAULT_GOAL := recover

@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ifrp_tf.core import environment
+
 if TYPE_CHECKING:
     from ifrp_tf.client.client import Client as Client
     from ifrp_tf.core.config import Config as Config
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from ifrp_tf.release.load import load as load_model  # noqa: F401
 
 __version__ = "0.2.0"
+
+environment.prepare()
 
 _PUBLIC = {
     "Client": "client.client:Client",

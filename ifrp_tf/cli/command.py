@@ -23,11 +23,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
-
 from absl import flags
 
 from ifrp_tf.core.errors import ConfigError, IfrpError, ModelError
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command reports its errors itself
 
 HELP = {"-h", "-help", "--help", "--helpshort", "--helpfull"}
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ifrp_tf.core.assets import MODEL
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.core.runtime import Console
 from ifrp_tf.pictures import images
@@ -47,11 +48,13 @@ class Recoverer:
         self.side, self.name, self.fingerprint = side, name, fingerprint
 
     @classmethod
-    def load(cls, model: str | Path, *, trust: bool = False, detector: Detector | None = None) -> Recoverer:
+    def load(
+        cls, model: str | Path = MODEL, *, trust: bool = False, detector: Detector | None = None
+    ) -> Recoverer:
         """Loads a model that is whole and unaltered.
 
         Args:
-            model: as in `loaded.load`.
+            model: as in `release.load.load`; the released one by default.
             trust: load a version folder whose files do not match its `SHA256SUMS`. A SavedModel is a program.
             detector: finds faces in whole pictures, in place of mtcnn.
 

@@ -18,6 +18,7 @@ import pictures
 import pytest
 from helpers import ROOT
 
+from ifrp_tf.cli.command import launch
 from ifrp_tf.core.errors import ImageError
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery.recoverer import Recoverer
@@ -119,7 +120,7 @@ class Ended:
 
 
 def launched(main: Callable[[], int], **streams: io.TextIOBase) -> Ended:
-    """What `tools/launch.py` makes of a tool's `main`, in this process.
+    """What the command line makes of a function that returns an exit code, in this process.
 
     Args:
         main: returns an exit code or raises.
@@ -128,9 +129,6 @@ def launched(main: Callable[[], int], **streams: io.TextIOBase) -> Ended:
     out, err = streams.get("out", io.StringIO()), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["a_tool.py"])
-        patch.syspath_prepend(str(ROOT / "tools"))
-        from launch import launch
-
         with pytest.raises(SystemExit) as ended:
             launch(main, "")
     return Ended(ended.value.code, out.getvalue() if isinstance(out, io.StringIO) else "", err.getvalue())

@@ -14,12 +14,13 @@ import pytest
 from faults import NEGATIVE, Ended, Fault, bytes_of, launched, nobody, portrait, tool, write
 from helpers import ROOT
 
+from ifrp_tf.core import assets
 from ifrp_tf.core.presets import preset
 from ifrp_tf.pictures import images
 from ifrp_tf.release import load
 from ifrp_tf.styles import bank
 
-TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py") if path.stem != "launch")
+TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
 
 
 def mistyped(_: Path) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -124,7 +125,7 @@ def found_from_anywhere(place: Path) -> None:
             report = NEGATIVE.recover_folder("in", "out")
         assert (report.recovered, (place / "out" / "x_recovered.png").is_file()) == (1, True)
         launched(lambda: 0)
-        assert load.load(sys.modules["launch"].MODEL).side == 128
+        assert load.load(assets.MODEL).side == 128
         assert len(bank.load().names) > 20
     assert {path.name for path in place.iterdir()} == {"in", "out"}
 

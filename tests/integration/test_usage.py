@@ -7,7 +7,7 @@ import sys
 import pytest
 from helpers import ROOT
 
-TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py") if path.stem != "launch")
+TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
 NOWHERE = "/no/such/place"
 STYLES, PHOTOS = "--styles=tests", "--photos=tests"
 OILL, OILLS = "--set=data.styles=oill", ("--faces=tests", "--styles=oill")
