@@ -197,7 +197,8 @@ class _Client:
         port = self._http_port if kind == "half" and self._http_port else int(self._address.split(":")[1])
         client = socket.create_connection(("127.0.0.1", port), timeout=20)
         if kind == "half":
-            client.sendall(b"POST /v1/models/any:predict HTTP/1.1\r\nContent-Length: 100000\r\n\r\n{")
+            client.sendall(b"POST /v1/models/any:predict HTTP/1.1\r\nHost: x\r\n")
+            client.sendall(b"Content-Length: 100000\r\n\r\n{")
         self._sockets.append(client)
         if len(self._sockets) > 8:  # hangs for a while, and leaves without a word
             self._sockets.pop(0).close()
