@@ -140,11 +140,11 @@ class HttpServer:
         if self._listener is None or self._manager is None:
             return
         self._listener.close()
-        for connection in self._manager.connections:
-            if connection not in self._busy:
-                connection.force_close()
         until = time.monotonic() + grace
         while self._manager.connections and time.monotonic() < until:
+            for connection in self._manager.connections:
+                if connection not in self._busy:
+                    connection.force_close()  # when what is written to it has been sent
             await asyncio.sleep(0.01)
         await self._manager.shutdown(timeout=0.1)
 
@@ -200,14 +200,14 @@ class _Connection(web.RequestHandler):
         **options: Any,
     ) -> None:
         super().__init__(manager, loop=loop, **options)
-        self._clock, self._others = loop, manager
+        self._event_loop, self._server = loop, manager
         self._max_connections, self._write_seconds = max_connections, write_seconds
         self._abort: asyncio.TimerHandle | None = None
         self._lingers, self._discarded = False, 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        if len(self._others.connections) >= self._max_connections:
+        if len(self._server.connections) >= self._max_connections:
             body = _error("Too many connections.")
             head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nRetry-After: 1\r\n"
             transport.write(
@@ -227,7 +227,7 @@ class _Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self.transport is not None:  # a client that reads nothing would hold the connection for ever
-            self._abort = self._clock.call_later(self._write_seconds, self.transport.abort)
+            self._abort = self._event_loop.call_later(self._write_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()

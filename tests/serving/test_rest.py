@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import logging
+import re
 import socket
 import time
 
@@ -85,6 +86,16 @@ CASES = {
     ),
     "slash": (b"GET /a%2Fb?x HTTP/1.1\r\nHost: x\r\n" + CLOSE + b"\r\n", 200, b"GET /a/b "),
     "close": (GET + b"Connection: Close\r\n\r\n", 200, b"GET / "),
+    "h2c": (  # as Java's client sends
+        POST + b"Connection: Upgrade, close\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\nabc",
+        200,
+        b"POST / abc",
+    ),
+    "websocket": (
+        GET + b"Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        200,
+        b"GET / ",
+    ),
     "long": (POST + b"Content-Length: 1001\r\n\r\n", 413, b""),
     "long chunks": (
         POST + CHUNKED + b"\r\n3e9\r\n" + bytes(1001), 413, b'in a request."}',
@@ -124,6 +135,17 @@ def test_connections_stay_open_as_asked():
                     writer.write(head)
                     assert status_of(await reader.readuntil(b"GET / ")) == 200
                 writer.close()
+
+    asyncio.run(check())
+
+
+def test_many_requests_at_once_are_answered_in_order():
+    async def check():
+        async with listening(echo) as (_, port):
+            paths = [f"/{number}".encode() for number in range(200)]
+            heads = [b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n" for path in paths]
+            answer = await exchange(port, b"\r\n".join([*heads[:-1], heads[-1] + CLOSE]) + b"\r\n")
+            assert re.findall(rb"\r\n\r\nGET (/[0-9]+) ", answer) == paths
 
     asyncio.run(check())
 
