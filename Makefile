@@ -23,8 +23,12 @@ $(VENV)/.runtime: requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+$(VENV)/.serve: pyproject.toml $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[serve]'
+	@touch $@
+
 $(VENV)/.development: pyproject.toml $(VENV)/.runtime
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,check]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[serve,test,check]'
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.runtime
@@ -47,7 +51,7 @@ else
 	@echo "Look at $(OUTPUT)/sample_side_by_side.png: portrait | recovered face"
 endif
 
-serve: $(VENV)/.runtime
+serve: $(VENV)/.serve
 	@exec $(BIN)/python tools/serve.py --model_name=ifrp --model_base_path=saved_models/ifrp --port=$(PORT) --rest_api_port=$(REST_PORT)
 
 demo: $(VENV)/.demo

@@ -1,12 +1,14 @@
 """Clients for a server under test: ones that ask all the time, and ones that misbehave.
 
-They speak gRPC by the stock method path with requests made once, so that they cost as little as they can:
-they run beside the server that they measure.
+They speak gRPC by the stock method path, and REST where asked for, with requests made once: they run beside
+the server that they measure and should cost as little as they can.
 """
 
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import random
 import socket
 import statistics
@@ -20,9 +22,13 @@ import grpc
 import numpy as np
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
-KINDS = ("cancel", "late", "disconnect", "hang", "half")
-"""How a client misbehaves: it cancels, sets a deadline it cannot meet, closes the connection while it waits,
-connects and says nothing, or sends half of an HTTP request and waits."""
+KINDS = ("cancel", "late", "disconnect", "hang", "header", "half", "leave", "unread")
+"""How a client misbehaves. Over gRPC it cancels, sets a deadline that it cannot meet, closes the connection
+while it waits, or connects and sends nothing; over HTTP it sends half of its headers or its body and waits,
+leaves while it waits for the answer, or does not read the answer."""
+
+REST_SHARE = 0.125
+"""The share of the well-behaved requests that go over REST, where there is one."""
 
 
 @dataclass
@@ -64,6 +70,28 @@ class Tally:
         self.seconds += other.seconds
 
 
+@dataclass(frozen=True)
+class Rest:
+    """The requests of a soak over REST.
+
+    Attributes:
+        port: of HTTP on this machine.
+        model: name of the model.
+        bodies: JSON, one for each request over gRPC.
+        check: whether an answer is right, from the place in `bodies` and the answer's JSON.
+    """
+
+    port: int
+    model: str
+    bodies: Sequence[bytes]
+    check: Callable[[int, bytes], bool]
+
+    @property
+    def path(self) -> str:
+        """Of predictions."""
+        return f"/v1/models/{self.model}:predict"
+
+
 def predict_request(name: str, portraits: np.ndarray) -> bytes:
     """A request for `serving_default`, in the form in which it travels.
 
@@ -78,6 +106,24 @@ def predict_request(name: str, portraits: np.ndarray) -> bytes:
     request.model_spec.name = name
     request.inputs["portrait"].CopyFrom(tf.make_tensor_proto(portraits))
     return bytes(request.SerializeToString())
+
+
+def predict_body(portraits: np.ndarray) -> bytes:
+    """The same request for REST.
+
+    Args:
+        portraits: uint8 [N, side, side, 3].
+    """
+    return json.dumps({"instances": portraits.tolist()}).encode()
+
+
+def read_body(answer: bytes) -> np.ndarray:
+    """The photographs of an answer over REST.
+
+    Args:
+        answer: JSON.
+    """
+    return np.array(json.loads(answer)["predictions"])
 
 
 def read_photos(answer: bytes) -> np.ndarray:
@@ -99,7 +145,7 @@ def ask(
     *,
     clients: int,
     count: int,
-    http_port: int = 0,
+    rest: Rest | None = None,
     misbehaving: float = 0.0,
     seed: int = 0,
 ) -> Tally:
@@ -111,7 +157,7 @@ def ask(
         check: whether an answer is right, from the request's place in `requests` and the answer.
         clients: threads, each with a connection of its own.
         count: requests in all.
-        http_port: of the server; 0 = its HTTP is left in peace.
+        rest: what goes over REST; None = everything over gRPC.
         misbehaving: share of the requests whose client misbehaves, in the `KINDS` in turn.
         seed: of the order.
 
@@ -122,7 +168,7 @@ def ask(
     tallies = [Tally() for _ in range(clients)]
 
     def work(number: int) -> None:
-        client = _Client(address, requests, check, http_port, random.Random(seed * 1000 + number))
+        client = _Client(address, requests, check, rest, random.Random(seed * 1000 + number))
         with contextlib.closing(client):
             client.run(shares[number], misbehaving, tallies[number])
 
@@ -143,26 +189,35 @@ class _Client:
         address: str,
         requests: Sequence[bytes],
         check: Callable[[int, bytes], bool],
-        http_port: int,
+        rest: Rest | None,
         chance: random.Random,
     ) -> None:
         self._address, self._requests, self._check = address, requests, check
-        self._http_port, self._random = http_port, chance
+        self._rest, self._random = rest, chance
+        self._kinds = KINDS if rest else KINDS[:4]
+        self._http = http.client.HTTPConnection("127.0.0.1", rest.port, timeout=60) if rest else None
+        self._http_used = 0.0
         self._sockets: list[socket.socket] = []
         self._channel, self._call = self._connect()
 
     def close(self) -> None:
         self._channel.close()
+        if self._http is not None:
+            self._http.close()
         for each in self._sockets:
             each.close()
 
     def run(self, count: int, misbehaving: float, tally: Tally) -> None:
         for _ in range(count):
             if self._random.random() < misbehaving:
-                self._misbehave(self._random.choice(KINDS))
+                self._misbehave(self._random.choice(self._kinds))
                 tally.misbehaved += 1
+                continue
+            place = self._random.randrange(len(self._requests))
+            if self._rest is not None and self._random.random() < REST_SHARE:
+                self._ask_rest(place, tally)
             else:
-                self._ask(self._random.randrange(len(self._requests)), tally)
+                self._ask(place, tally)
 
     def _ask(self, place: int, tally: Tally) -> None:
         started = time.perf_counter()
@@ -194,13 +249,48 @@ class _Client:
             else:
                 future.exception()
             return
-        port = self._http_port if kind == "half" and self._http_port else int(self._address.split(":")[1])
+        if kind == "hang" or self._rest is None:
+            self._keep(int(self._address.split(":")[1]), b"")
+            return
+        body = self._rest.bodies[0]
+        head = f"POST {self._rest.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        sent = {"header": head[:30], "half": head + body[: len(body) // 2]}.get(kind, head + body)
+        self._keep(self._rest.port, sent)
+        if kind == "leave":
+            time.sleep(self._random.random() * 0.02)
+            self._sockets.pop().close()
+
+    def _keep(self, port: int, data: bytes) -> None:
+        """Connects, sends, and stays for a while; leaves without closing properly what it began."""
         client = socket.create_connection(("127.0.0.1", port), timeout=20)
-        if kind == "half":
-            client.sendall(b"POST /v1/models/any:predict HTTP/1.1\r\nContent-Length: 100000\r\n\r\n{")
+        client.sendall(data)
         self._sockets.append(client)
-        if len(self._sockets) > 8:  # hangs for a while, and leaves without a word
+        if len(self._sockets) > 8:
             self._sockets.pop(0).close()
+
+    def _ask_rest(self, place: int, tally: Tally) -> None:
+        assert self._rest is not None
+        assert self._http is not None
+        if time.monotonic() - self._http_used > 20:  # a server may close a connection that is idle for long
+            self._http.close()
+        try:
+            self._http.request("POST", self._rest.path, self._rest.bodies[place])
+            answer = self._http.getresponse()
+            content = answer.read()
+            self._http_used = time.monotonic()
+        except (OSError, http.client.HTTPException) as error:
+            self._http.close()
+            tally.failed.append(f"REST: {type(error).__name__}: {error}")
+            return
+        if answer.status == 429:
+            tally.shed += 1
+            time.sleep(0.01)
+        elif answer.status != 200:
+            tally.failed.append(f"REST: {answer.status}: {content[:200]!r}")
+        elif self._rest.check(place, content):
+            tally.answered += 1
+        else:
+            tally.wrong += 1
 
     def _connect(self) -> tuple[grpc.Channel, Any]:
         options = [

@@ -127,24 +127,35 @@ def _soak(folder: Path, requests: int, clients: int, misbehaving: float, seed: i
     function = loaded.signatures["serving_default"]
     expected = [function(portrait=tf.constant(one[None]))["photo"].numpy()[0].astype(int) for one in noise]
 
-    def check(place: int, answer: bytes) -> bool:
-        photos = load.read_photos(answer)
+    def is_right(place: int, photos: np.ndarray) -> bool:
         return photos.shape == (1, side, side, 3) and bool(np.abs(photos[0] - expected[place]).max() <= 1)
 
     tally, samples = load.Tally(), []
     name = found.path.resolve().parent.name
     bodies = [load.predict_request(name, one[None]) for one in noise]
     with server.started(found.path.resolve().parent, name) as (address, port):
+        rest = load.Rest(
+            port,
+            name,
+            [load.predict_body(one[None]) for one in noise],
+            lambda place, answer: is_right(place, load.read_body(answer)),
+        )
         before = sample(port)
         begun = time.perf_counter()
         for number in tqdm(range(_ROUNDS), unit="round", disable=None):  # None: only on a terminal
             count = requests // _ROUNDS + (number < requests % _ROUNDS)
             tally.add(
                 load.ask(
-                    address, bodies, check, clients=clients, count=count, http_port=port,
-                    misbehaving=misbehaving, seed=seed + number,
+                    address,
+                    bodies,
+                    lambda place, answer: is_right(place, load.read_photos(answer)),
+                    clients=clients,
+                    count=count,
+                    rest=rest,
+                    misbehaving=misbehaving,
+                    seed=seed + number,
                 )
-            )  # fmt: skip
+            )
             samples.append(sample(port))
         seconds = time.perf_counter() - begun
         samples[-1] = _settled(port, before, samples[-1])

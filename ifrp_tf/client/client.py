@@ -22,7 +22,10 @@ from ifrp_tf.core.errors import ConfigError, IfrpError, ImageError
 from ifrp_tf.pictures import images
 from ifrp_tf.pictures.decoding import describe_array
 
-# ---- When a question to a server is asked again, and when it is not ----
+__all__ = ["Client", "ModelInfo", "RemoteError"]
+
+Source = str | Path | bytes | np.ndarray
+"""A path, the bytes of a picture file, or uint8 RGB [H, W, 3], 0-255."""
 
 _Answer = TypeVar("_Answer")
 
@@ -79,14 +82,6 @@ class Patience:
         """Seconds between an attempt, counted from 0, and the next; at least what the server asked for."""
         doubled = min(self.longest_pause, self.first_pause * 2.0 ** min(attempt, 30))
         return max(wait_s, doubled * (0.5 + self.jitter()))
-
-
-# ---- A served model from Python, without TensorFlow: ----
-
-__all__ = ["Client", "ModelInfo", "RemoteError"]
-
-Source = str | Path | bytes | np.ndarray
-"""A path, the bytes of a picture file, or uint8 RGB [H, W, 3], 0-255."""
 
 
 class Client:
@@ -151,7 +146,7 @@ class Client:
         self._transport.close()
 
     def metadata(self) -> ModelInfo:
-        """What the served model says of itself; asked anew in every call.
+        """What the served model says of itself; asked in every call.
 
         Raises:
             RemoteError: there is no server, no such model, or it is not one of this package.
@@ -281,7 +276,7 @@ class Client:
         except RemoteError as error:
             if error.code not in ("NOT_FOUND", "FAILED_PRECONDITION"):
                 raise
-            hint = f"No model {self.model!r} is served there: see --model_name of the server."
+            hint = f"No model {self.model!r} is served there: compare the name with the server's."
             with contextlib.suppress(RemoteError):  # what there is instead
                 states = self._transport.status(min(self._patience.timeout, 5.0))
                 hint = f"Of {self.model!r} there are the versions {states}."

@@ -1,23 +1,27 @@
-"""REST transport of the client: HTTP connections with a deadline, TensorFlow Serving's JSON."""
+"""The REST transport of the client: TensorFlow Serving's JSON over urllib3, pictures as PNG files.
+
+urllib3 keeps connections open and reuses them, but its timeouts begin again with every byte. Here a request
+has one deadline for all of it, however slowly a server reads or answers.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import http.client
+import io
 import json
 import re
 import socket
 import ssl
-import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import urllib3
+import urllib3.connection
 
 from ifrp_tf.client.wire import (
     FILES,
@@ -26,6 +30,7 @@ from ifrp_tf.client.wire import (
     RemoteError,
     Signatures,
     bad_answer,
+    code_of_http,
     model_info,
     parse_address,
     read_certificates,
@@ -34,22 +39,8 @@ from ifrp_tf.client.wire import (
 from ifrp_tf.core.errors import ImageError
 from ifrp_tf.pictures import images
 
-# ---- Questions and answers in JSON over HTTP/1.1: kept connections, one deadline, a limit on ----
-
-_CODES = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    408: "DEADLINE_EXCEEDED",
-    412: "FAILED_PRECONDITION",
-    413: "RESOURCE_EXHAUSTED",
-    429: "UNAVAILABLE",
-    500: "INTERNAL",
-    501: "UNIMPLEMENTED",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
+_PIECE = 2**16
+_KEPT = 64
 
 
 class HttpConnections:
@@ -68,27 +59,28 @@ class HttpConnections:
 
     def __init__(self, address: str, tls: bool | str | Path = False) -> None:
         self.address = address
-        self._host, self._port = parse_address(address)
-        self._tls: ssl.SSLContext | None = None
-        if tls is not False:
+        host, port = parse_address(address)
+        self._pool: urllib3.HTTPConnectionPool
+        if tls is False:
+            self._pool = urllib3.HTTPConnectionPool(host, port, maxsize=_KEPT)
+            self._pool.ConnectionCls = _Connection
+        else:
             roots = None if tls is True else read_certificates(tls).decode()
-            self._tls = ssl.create_default_context(cadata=roots)
-        self._idle: deque[http.client.HTTPConnection] = deque()
-        self._closed = False
+            context = ssl.create_default_context(cadata=roots)
+            self._pool = urllib3.HTTPSConnectionPool(host, port, maxsize=_KEPT, ssl_context=context)
+            self._pool.ConnectionCls = _TlsConnection
 
     def close(self) -> None:
         """Closes the connections that are not in use; the others when they are done."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._pool.close()
 
     def ask(self, method: str, path: str, timeout: float, body: bytes | None = None) -> dict[str, Any]:
-        """One question and its answer.
+        """Sends a request and reads the answer.
 
         Args:
             method: `GET` or `POST`.
-            path: what is asked for, quoted.
-            timeout: seconds for all of it, however slowly the answer trickles in.
+            path: of the resource, quoted.
+            timeout: seconds for all of it, however slowly the answer arrives.
             body: JSON.
 
         Returns:
@@ -97,62 +89,45 @@ class HttpConnections:
         Raises:
             RemoteError: there is none; its code follows from the status.
         """
-        if self._closed:
-            raise RemoteError("CANCELLED", f"The client to {self.address} is closed.")
         end = time.monotonic() + timeout
         while True:
-            connection, is_fresh = self._connection()
+            opened = self._pool.num_connections
             try:
-                return self._exchange(connection, method, path, body, end)
-            except (OSError, http.client.HTTPException) as error:
+                return self._exchange(method, path, body, end)
+            except urllib3.exceptions.ClosedPoolError as error:
+                raise RemoteError("CANCELLED", f"The client to {self.address} is closed.") from error
+            except urllib3.exceptions.HTTPError as error:
                 # A server may close a connection that it has kept open just as it is used again.
-                if is_fresh or isinstance(error, TimeoutError) or time.monotonic() >= end:
+                is_kept = self._pool.num_connections == opened
+                is_cut = isinstance(error, urllib3.exceptions.ProtocolError)
+                if not (is_kept and is_cut) or time.monotonic() >= end:
                     raise self._lost(error, end) from error
 
-    def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
-        with contextlib.suppress(IndexError):
-            return self._idle.pop(), False
-        if self._tls is None:
-            return http.client.HTTPConnection(self._host, self._port), True
-        return http.client.HTTPSConnection(self._host, self._port, context=self._tls), True
+    def _exchange(self, method: str, path: str, body: bytes | None, end: float) -> dict[str, Any]:
+        response = self._pool.urlopen(
+            method,
+            path,
+            body,
+            {"Content-Type": "application/json"} if body else {},
+            retries=False,
+            redirect=False,
+            timeout=urllib3.Timeout(total=_left(end)),
+            preload_content=False,
+            decode_content=False,
+        )
+        data = bytearray()
+        try:
+            while piece := response.read(_PIECE):
+                data += piece
+                if len(data) > MAX_MESSAGE:
+                    words = f"Expected an answer of at most {MAX_MESSAGE:,} bytes from {self.address}."
+                    raise RemoteError("RESOURCE_EXHAUSTED", f"{words} Received: more.")
+        finally:
+            response.close()  # and with it the connection, unless the answer was read to its end
+            response.release_conn()
+        return self._judge(response, bytes(data))
 
-    def _exchange(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None, end: float
-    ) -> dict[str, Any]:
-        is_done = False
-        with contextlib.ExitStack() as stack:
-            stack.callback(lambda: self._keep(connection) if is_done else connection.close())
-            connection.timeout = _left(end)
-            if connection.sock is None:
-                connection.connect()
-            connection.sock.settimeout(_left(end))
-            # A socket's own timeout starts anew with every byte.
-            watch = threading.Timer(_left(end), _cut, [connection.sock])
-            watch.daemon = True
-            watch.start()
-            stack.callback(watch.cancel)
-            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
-            response = connection.getresponse()
-            data = response.read(MAX_MESSAGE + 1)
-            is_done = response.isclosed() and not response.length
-        if time.monotonic() >= end:
-            raise TimeoutError("cut off")
-        if len(data) > MAX_MESSAGE:
-            words = (
-                f"Expected an answer of at most {MAX_MESSAGE:,} bytes from {self.address}. Received: more."
-            )
-            raise RemoteError("RESOURCE_EXHAUSTED", words)
-        if response.length:
-            raise http.client.IncompleteRead(data, response.length)
-        return self._judge(response, data)
-
-    def _keep(self, connection: http.client.HTTPConnection) -> None:
-        if self._closed or connection.sock is None:
-            connection.close()
-        else:
-            self._idle.append(connection)
-
-    def _judge(self, response: http.client.HTTPResponse, data: bytes) -> dict[str, Any]:
+    def _judge(self, response: urllib3.BaseHTTPResponse, data: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(data, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
@@ -161,40 +136,84 @@ class HttpConnections:
             if not isinstance(answer, dict):
                 raise bad_answer("a JSON object of finite numbers", f"{data[:200]!r}")
             return answer
-        said = answer.get("error") if isinstance(answer, dict) else None
-        code = _CODES.get(response.status, "UNKNOWN")
+        reported = answer.get("error") if isinstance(answer, dict) else None
         wait = response.headers.get("Retry-After", "")
-        details = f"HTTP {response.status}: {said or data[:200].decode(errors='replace')}"
-        raise refusal(self.address, code, details, float(wait) if re.fullmatch("[0-9]{1,4}", wait) else 0.0)
+        details = f"HTTP {response.status}: {reported or data[:200].decode(errors='replace')}"
+        wait_s = float(wait) if re.fullmatch("[0-9]{1,4}", wait) else 0.0
+        raise refusal(self.address, code_of_http(response.status), details, wait_s)
 
     def _lost(self, error: Exception, end: float) -> RemoteError:
         words = f"{type(error).__name__}: {error}"
-        if time.monotonic() >= end or isinstance(error, TimeoutError):
+        is_refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # by inheritance also a timeout
+        is_timeout = isinstance(error, urllib3.exceptions.TimeoutError) and not is_refused
+        if is_timeout or time.monotonic() >= end:
             return refusal(self.address, "DEADLINE_EXCEEDED", f"no whole answer in time ({words})")
         return refusal(self.address, "UNAVAILABLE", words)
+
+
+class _UntilDeadline(io.RawIOBase):
+    """What a socket receives within its timeout, counted from now and not from each byte."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._file = sock, sock.makefile("rb", buffering=0)
+        self._end = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left(self._end))
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose status, headers and body arrive before one deadline."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp.close()
+        self.fp = io.BufferedReader(_UntilDeadline(sock))
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    """A connection whose timeout holds for a whole request, and then for a whole answer."""
+
+    response_class = _Response
+    _end = 0.0
+
+    def request(self, *args: Any, **options: Any) -> None:
+        self._end = time.monotonic() + float(self.timeout or 0.0)
+        super().request(*args, **options)
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        for start in range(0, len(data), _PIECE):
+            self.sock.settimeout(_left(self._end))
+            super().send(data[start : start + _PIECE])
+
+
+class _TlsConnection(_Connection, urllib3.connection.HTTPSConnection):
+    """The same with TLS."""
 
 
 def _left(end: float) -> float:
     return max(0.001, end - time.monotonic())
 
 
-def _cut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
-
-
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
-
-
-# ---- A model server over REST, without TensorFlow: JSON over HTTP/1.1, pictures as PNG files ----
+    raise ValueError(f"{name} is not a JSON number")
 
 
 class RestTransport:
-    """Connections to `HOST:PORT`, kept open and reused; may be used from several threads.
+    """A model server over REST: connections kept open and reused; may be used from several threads.
 
     Args:
-        address: of the server.
+        address: `HOST:PORT` of the server.
         model: under which name it serves the model.
         tls: False for plain text; True for TLS; a path for TLS with the certificates in that PEM file.
 
@@ -285,7 +304,7 @@ def decode_base64(text: str | bytes) -> bytes:
         text: such as `"data:image/png;base64,iVBORw0..."`.
 
     Raises:
-        ImageError: with the reason `not_an_image`: it is no base64.
+        ImageError: with the reason `not_an_image`: it is not base64.
 
     Example:
         >>> decode_base64("data:image/png;base64,aWZy cF8")

@@ -1,6 +1,7 @@
-"""What goes over the wire: TensorFlow Serving's messages in a private protobuf pool, tensors, and errors.
+"""What a model server and its clients share: messages, tensors, status codes, limits and errors.
 
-A private pool, because the stock stubs import all of TensorFlow and would register the same names twice.
+TensorFlow Serving's messages are in a private protobuf pool, because the stock stubs import all of TensorFlow
+and would register the same names twice.
 """
 
 from __future__ import annotations
@@ -18,15 +19,204 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from ifrp_tf.core.errors import ConfigError, ServingError
 from ifrp_tf.pictures.decoding import MAX_SIDE
 
-# ---- The messages of TensorFlow Serving, without TensorFlow ----
-
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
-# Message: its fields as (number, name, type); a type is a scalar or a message, `[]` repeated, `{}` a map from
-# strings.
-_SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
+MAX_MESSAGE = 4 * 2**20
+"""The most bytes in a request or an answer: what gRPC accepts unless configured otherwise."""
+
+OVERHEAD = 64 * 2**10
+"""Bytes of a message that are left to names, headers and braces."""
+
+PIXELS = ("serving_default", "portrait", "photo")
+"""Signature, input and output for pictures as uint8 [N, side, side, 3]."""
+
+FILES = ("recover_bytes", "portrait_bytes", "photo_bytes")
+"""Signature, input and output for pictures as PNG files [N]."""
+
+STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+"""The states of a served version, by their numbers on the wire."""
+
+_DTYPES = {1: "DT_FLOAT", 2: "DT_DOUBLE", 3: "DT_INT32", 4: "DT_UINT8", 7: "DT_STRING", 9: "DT_INT64"}
+_UINT8 = 4
+
+# gRPC's status codes: name, number, and the HTTP status with which TensorFlow Serving answers over REST.
+_CODES = (
+    ("OK", 0, 200),
+    ("CANCELLED", 1, 499),
+    ("UNKNOWN", 2, 500),
+    ("INVALID_ARGUMENT", 3, 400),
+    ("DEADLINE_EXCEEDED", 4, 504),
+    ("NOT_FOUND", 5, 404),
+    ("ALREADY_EXISTS", 6, 409),
+    ("PERMISSION_DENIED", 7, 403),
+    ("RESOURCE_EXHAUSTED", 8, 429),
+    ("FAILED_PRECONDITION", 9, 412),
+    ("ABORTED", 10, 409),
+    ("OUT_OF_RANGE", 11, 400),
+    ("UNIMPLEMENTED", 12, 501),
+    ("INTERNAL", 13, 500),
+    ("UNAVAILABLE", 14, 503),
+    ("DATA_LOSS", 15, 500),
+    ("UNAUTHENTICATED", 16, 401),
+)
+
+GRPC_NUMBERS = {name: number for name, number, _ in _CODES}
+"""The number of a gRPC status code, by its name."""
+
+HTTP_STATUSES = {name: status for name, _, status in _CODES}
+"""The HTTP status that stands for a gRPC status code, by its name."""
+
+_CODE_OF_HTTP = {status: name for name, _, status in reversed(_CODES)} | {
+    408: "DEADLINE_EXCEEDED",
+    413: "RESOURCE_EXHAUSTED",
+    429: "UNAVAILABLE",  # a full queue, which gRPC reports as UNAVAILABLE: worth another attempt
+    500: "INTERNAL",
+}
+
+
+def code_of_http(status: int) -> str:
+    """The name of the gRPC status code that an HTTP status stands for.
+
+    Args:
+        status: of an HTTP response.
+
+    Returns:
+        `"UNKNOWN"` for a status that no model server gives.
+
+    Example:
+        >>> code_of_http(404)
+        'NOT_FOUND'
+    """
+    return _CODE_OF_HTTP.get(status, "UNKNOWN")
+
+
+_ABOUT_PICTURES = "BAD_ANSWER DATA_LOSS INTERNAL INVALID_ARGUMENT OUT_OF_RANGE RESOURCE_EXHAUSTED UNKNOWN"
+
+Signatures = Mapping[str, Mapping[str, Mapping[str, tuple[str, tuple[int, ...] | None]]]]
+"""Signature -> `inputs` or `outputs` -> tensor -> type and shape; -1 any size, None any rank."""
+
+
+class RemoteError(ServingError):
+    """A model server refused, failed, could not be reached, or answered something unusable.
+
+    Args:
+        code: the name of a gRPC status code, such as `"INVALID_ARGUMENT"`; `"BAD_ANSWER"` where the server
+            answered with OK.
+        message: what was expected, what was received.
+        hint: one sentence saying what to do about it; may be empty.
+        wait_s: seconds that the server asks to wait before another request.
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str = "", wait_s: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.wait_s = wait_s
+
+    @property
+    def is_about_pictures(self) -> bool:
+        """Whether one of several pictures may be at fault, so that the others can be answered."""
+        return self.code in _ABOUT_PICTURES.split()
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A served model, as it describes itself.
+
+    Attributes:
+        name: under which it is served.
+        version: that answered.
+        side: of its pictures, pixels.
+        signatures: what it can be asked.
+    """
+
+    name: str
+    version: int
+    side: int
+    signatures: Signatures
+
+
+class Transport(Protocol):
+    """One protocol to one server. Every method raises `RemoteError` and returns by the deadline."""
+
+    def predict(self, portraits: np.ndarray, version: int | None, timeout: float) -> np.ndarray:
+        """Recovered faces uint8 [N, side, side, 3] of portraits of the same kind."""
+
+    def metadata(self, version: int | None, timeout: float) -> ModelInfo:
+        """What the model says of itself."""
+
+    def status(self, timeout: float) -> dict[int, str]:
+        """The state of every version."""
+
+    def close(self) -> None:
+        """Closes all connections."""
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT` or `[IPv6]:PORT`; a URL is refused.
+
+    Raises:
+        ConfigError: the address is something else.
+
+    Example:
+        >>> parse_address("[::1]:8500")
+        ('::1', 8500)
+    """
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", address)
+    if not match or not 1 <= int(match[3]) <= 65535:
+        hint = "For example localhost:8500 for gRPC, localhost:8501 for REST."
+        raise ConfigError(f"Expected an address HOST:PORT. Received: {address!r}.", hint=hint)
+    return match[1] or match[2], int(match[3])
+
+
+def read_certificates(path: str | Path) -> bytes:
+    """The certificates to trust, from a PEM file.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    try:
+        data = Path(path).read_bytes()
+        ssl.create_default_context().load_verify_locations(cadata=data.decode("ascii"))
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        received = f"{str(path)!r}: {error}"
+        raise ConfigError(f"Expected a PEM file of certificates. Received: {received}.") from error
+    return data
+
+
+def model_info(name: str, version: int, signatures: Signatures, needed: tuple[str, str, str]) -> ModelInfo:
+    """Checks that a served model is one of this package.
+
+    Args:
+        name: of the model.
+        version: that answered.
+        signatures: what it says it can be asked.
+        needed: the signature that the transport uses, `PIXELS` or `FILES`.
+
+    Raises:
+        RemoteError: it is another kind of model.
+    """
+    expected = "portrait uint8 [N, side, side, 3] -> photo of the same kind in 'serving_default'"
+    found = signatures.get(PIXELS[0], {})
+    kinds = [found.get("inputs", {}).get(PIXELS[1]), found.get("outputs", {}).get(PIXELS[2])]
+    shape = kinds[0][1] if kinds[0] else None
+    side = shape[1] if shape is not None and len(shape) == 4 else 0
+    if not 1 <= side <= MAX_SIDE or kinds != [("DT_UINT8", (-1, side, side, 3))] * 2:
+        received = {signature: dict(parts) for signature, parts in signatures.items()}
+        text = f"Expected the model {name!r} to take {expected}. Received: {str(received)[:500]}."
+        raise RemoteError("BAD_ANSWER", text, hint="Another kind of model is served under this name.")
+    if needed[0] not in signatures:
+        text = f"Expected the model {name!r} to have the signature {needed[0]!r}. Received: {[*signatures]}."
+        raise RemoteError("BAD_ANSWER", text, hint="Export it again, or use the other protocol.")
+    return ModelInfo(name, version, side, signatures)
+
+
+# A message's fields as (number, name, type). A type is a scalar or the name of a message; with `[]` it is
+# repeated, with `{}` a map from strings.
+Schema = Mapping[str, tuple[tuple[int, str, str], ...]]
+
+_SCHEMA: Schema = {
     "google.protobuf.Any": ((1, "type_url", "string"), (2, "value", "bytes")),
     "google.protobuf.Int64Value": ((1, "value", "int64"),),
     "tensorflow.TensorShapeProto": (
@@ -105,11 +295,20 @@ def message(name: str) -> Any:
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
 
 
-def _pool() -> descriptor_pool.DescriptorPool:
+def make_pool(schema: Schema) -> descriptor_pool.DescriptorPool:
+    """A descriptor pool of its own, so that its messages never meet those of other libraries.
+
+    Args:
+        schema: full name of each message -> its fields, packages after those that they use.
+
+    Example:
+        >>> make_pool({"a.B": ((1, "c", "int64"),)}).FindMessageTypeByName("a.B").fields[0].name
+        'c'
+    """
     files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
-    for full_name, fields in _SCHEMA.items():
+    for full_name, fields in schema.items():
         package, _, name = full_name.rpartition(".")
-        if package in _SCHEMA:  # a message inside another, which stands before it
+        if package in schema:  # a message inside another, which comes before it
             target = files[package.rpartition(".")[0]].message_type[-1].nested_type.add(name=name)
         else:
             file = files.setdefault(package, descriptor_pb2.FileDescriptorProto(package=package))
@@ -144,146 +343,7 @@ def _add_field(
         field.type = _Field.Type.Value(f"TYPE_{base.upper()}")
 
 
-_POOL = _pool()
-
-
-# ---- What gRPC and REST share on the client: its errors, the limits, what a model says of ----
-
-MAX_MESSAGE = 4 * 2**20
-"""The most bytes in a request or an answer: what gRPC accepts unless told otherwise."""
-
-OVERHEAD = 64 * 2**10
-"""Bytes of a message that are left to names, headers and braces."""
-
-PIXELS = ("serving_default", "portrait", "photo")
-"""Signature, input and output for pictures as uint8 [N, side, side, 3]."""
-
-FILES = ("recover_bytes", "portrait_bytes", "photo_bytes")
-"""Signature, input and output for pictures as PNG files [N]."""
-
-STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
-"""What a served version can be at, by its number on the wire."""
-
-_DTYPES = {1: "DT_FLOAT", 2: "DT_DOUBLE", 3: "DT_INT32", 4: "DT_UINT8", 7: "DT_STRING", 9: "DT_INT64"}
-_UINT8 = 4
-_ABOUT_PICTURES = "BAD_ANSWER DATA_LOSS INTERNAL INVALID_ARGUMENT OUT_OF_RANGE RESOURCE_EXHAUSTED UNKNOWN"
-
-Signatures = Mapping[str, Mapping[str, Mapping[str, tuple[str, tuple[int, ...] | None]]]]
-"""Signature -> `inputs` or `outputs` -> tensor -> type and shape; -1 any size, None any rank."""
-
-
-class RemoteError(ServingError):
-    """A model server refused, failed, could not be reached, or answered something unusable.
-
-    Args:
-        code: the gRPC name of what happened, such as `"INVALID_ARGUMENT"`; `"BAD_ANSWER"` where the server
-            said OK.
-        message: what was expected, what was received.
-        hint: one sentence saying what to do about it; may be empty.
-        wait_s: how long the server asked to be left alone, seconds.
-    """
-
-    def __init__(self, code: str, message: str, *, hint: str = "", wait_s: float = 0.0) -> None:
-        super().__init__(message, hint=hint)
-        self.code = code
-        self.wait_s = wait_s
-
-    @property
-    def is_about_pictures(self) -> bool:
-        """Whether one of several pictures may be at fault, so that the others can be answered."""
-        return self.code in _ABOUT_PICTURES.split()
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """A served model, as it describes itself.
-
-    Attributes:
-        name: under which it is served.
-        version: that answered.
-        side: of its pictures, pixels.
-        signatures: what it can be asked.
-    """
-
-    name: str
-    version: int
-    side: int
-    signatures: Signatures
-
-
-class Transport(Protocol):
-    """One protocol to one server. Every method raises `RemoteError` and returns by the deadline."""
-
-    def predict(self, portraits: np.ndarray, version: int | None, timeout: float) -> np.ndarray:
-        """Recovered faces uint8 [N, side, side, 3] of portraits of the same kind."""
-
-    def metadata(self, version: int | None, timeout: float) -> ModelInfo:
-        """What the model says of itself."""
-
-    def status(self, timeout: float) -> dict[int, str]:
-        """The state of every version."""
-
-    def close(self) -> None:
-        """Lets go of all connections."""
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT` or `[IPv6]:PORT`; a URL is refused.
-
-    Raises:
-        ConfigError: the address is something else.
-
-    Example:
-        >>> parse_address("[::1]:8500")
-        ('::1', 8500)
-    """
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", address)
-    if not match or not 1 <= int(match[3]) <= 65535:
-        hint = "For example localhost:8500 for gRPC, localhost:8501 for REST."
-        raise ConfigError(f"Expected an address HOST:PORT. Received: {address!r}.", hint=hint)
-    return match[1] or match[2], int(match[3])
-
-
-def read_certificates(path: str | Path) -> bytes:
-    """The certificates to trust, from a PEM file.
-
-    Raises:
-        ConfigError: there are none.
-    """
-    try:
-        data = Path(path).read_bytes()
-        ssl.create_default_context().load_verify_locations(cadata=data.decode("ascii"))
-    except (OSError, ValueError) as error:  # an SSLError is an OSError
-        received = f"{str(path)!r}: {error}"
-        raise ConfigError(f"Expected a PEM file of certificates. Received: {received}.") from error
-    return data
-
-
-def model_info(name: str, version: int, signatures: Signatures, needed: tuple[str, str, str]) -> ModelInfo:
-    """Checks that a served model is one of this package.
-
-    Args:
-        name: of the model.
-        version: that answered.
-        signatures: what it says it can be asked.
-        needed: the signature that the transport uses, `PIXELS` or `FILES`.
-
-    Raises:
-        RemoteError: it is another kind of model.
-    """
-    expected = "portrait uint8 [N, side, side, 3] -> photo of the same kind in 'serving_default'"
-    found = signatures.get(PIXELS[0], {})
-    kinds = [found.get("inputs", {}).get(PIXELS[1]), found.get("outputs", {}).get(PIXELS[2])]
-    shape = kinds[0][1] if kinds[0] else None
-    side = shape[1] if shape is not None and len(shape) == 4 else 0
-    if not 1 <= side <= MAX_SIDE or kinds != [("DT_UINT8", (-1, side, side, 3))] * 2:
-        received = {signature: dict(parts) for signature, parts in signatures.items()}
-        text = f"Expected the model {name!r} to take {expected}. Received: {str(received)[:500]}."
-        raise RemoteError("BAD_ANSWER", text, hint="Another kind of model is served under this name.")
-    if needed[0] not in signatures:
-        text = f"Expected the model {name!r} to have the signature {needed[0]!r}. Received: {[*signatures]}."
-        raise RemoteError("BAD_ANSWER", text, hint="Export it again, or use the other protocol.")
-    return ModelInfo(name, version, side, signatures)
+_POOL = make_pool(_SCHEMA)
 
 
 def uint8_tensor(array: np.ndarray) -> Any:
@@ -339,9 +399,9 @@ def refusal(address: str, code: str, details: str, wait_s: float = 0.0) -> Remot
 
     Args:
         address: of the server.
-        code: the gRPC name of what happened.
+        code: the name of a gRPC status code.
         details: what the server, or the network, said.
-        wait_s: how long the server asked to be left alone, seconds.
+        wait_s: seconds that the server asks to wait before another request.
     """
     hint = ""
     if code == "UNAVAILABLE" and "http1" in details.lower():
@@ -351,6 +411,6 @@ def refusal(address: str, code: str, details: str, wait_s: float = 0.0) -> Remot
     elif code == "UNIMPLEMENTED":
         hint = "Something else than a model server listens there."
     elif code == "DEADLINE_EXCEEDED":
-        hint = "Give it a longer timeout, or fewer pictures at a time."
+        hint = "Set a longer timeout, or a smaller batch."
     words = f"Expected an answer of the model server at {address}. Received: {code}: {details[:600]}"
     return RemoteError(code, words if words.endswith(".") else f"{words}.", hint=hint, wait_s=wait_s)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ifrp_tf.serving import metrics as serving_metrics
 from ifrp_tf.serving.metrics import Metrics
 from ifrp_tf.serving.model import Arrays, Refusal, Signature, refusal
 
@@ -82,7 +81,7 @@ class Batcher:
             jobs: of one request.
 
         Raises:
-            Refusal: UNAVAILABLE (HTTP 429) if there is no room in the queue; INVALID_ARGUMENT if there never
+            Refusal: UNAVAILABLE (HTTP 429) if the queue is full; INVALID_ARGUMENT if there never
                 can be.
         """
         rows = sum(max(job.rows, 1) for job in jobs)
@@ -196,10 +195,10 @@ class Batcher:
     def _run(self, batch: list[Job]) -> None:
         start = time.monotonic()
         for job in batch:
-            self._metrics.observe(serving_metrics.QUEUEING, 1e6 * (start - job.arrived))
-        self._metrics.observe(serving_metrics.BATCH_SIZE, sum(job.rows for job in batch))
+            self._metrics.queueing.observe(1e6 * (start - job.arrived))
+        self._metrics.batch_size.observe(sum(job.rows for job in batch))
         self._answer(batch)
-        self._metrics.observe(serving_metrics.RUNTIME, 1e6 * (time.monotonic() - start))
+        self._metrics.runtime.observe(1e6 * (time.monotonic() - start))
 
     def _answer(self, batch: list[Job]) -> None:
         try:

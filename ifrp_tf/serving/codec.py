@@ -1,4 +1,7 @@
-"""Requests to arrays and back: TensorProto and TensorFlow Serving's JSON."""
+"""Requests to arrays, and arrays to answers: `TensorProto` for gRPC, TensorFlow Serving's JSON for REST.
+
+Requests are not trusted: whatever they claim is checked before memory is allocated for it.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,11 @@ import tensorflow as tf
 
 from ifrp_tf.serving.model import Arrays, Refusal, Signature, Spec
 
-# ---- Tensors of requests and answers: `TensorProto` to arrays and back, without trust in ----
-
 MAX_FILLED = 2**22
-"""Most elements of a tensor that is told by fewer values than it has elements."""
+"""Most elements of a tensor that is given by fewer values than it has elements."""
+
+MAX_DEPTH = 16
+"""Most JSON lists inside each other."""
 
 
 def read_tensors(protos: Any, signature: Signature) -> Arrays:
@@ -66,11 +70,6 @@ def _values(proto: Any) -> int:
     return max((len(value) for field, value in proto.ListFields() if field.name.endswith("_val")), default=0)
 
 
-# ---- JSON of TensorFlow Serving's REST API to arrays and back: rows (`instances`) and ----
-
-MAX_DEPTH = 16
-
-
 def parse(body: bytes) -> dict[str, Any]:
     """A request's body as an object.
 
@@ -78,7 +77,7 @@ def parse(body: bytes) -> dict[str, Any]:
         body: UTF-8.
 
     Raises:
-        Refusal: INVALID_ARGUMENT, if it is no JSON object with `instances` or `inputs`.
+        Refusal: INVALID_ARGUMENT, if it is not a JSON object with `instances` or `inputs`.
     """
     try:
         request = json.loads(body, parse_constant=_no_constant)
@@ -122,14 +121,14 @@ def to_json(outputs: Arrays, *, rows: bool) -> bytes:
     """The body of an answer.
 
     Args:
-        outputs: by name; names of strings that end in `_bytes` are told in base64, others as UTF-8.
+        outputs: by name; strings are written in base64 where the name ends in `_bytes`, else as UTF-8.
         rows: whether the request was in row form.
 
     Returns:
         `{"predictions": [...]}` or `{"outputs": ...}`, the only output's value without its name.
 
     Raises:
-        Refusal: INTERNAL, if an output cannot be told in JSON, such as NaN.
+        Refusal: INTERNAL, if an output has no JSON form, such as NaN.
     """
     try:
         plain = {key: _plain(array, encode=key.endswith("_bytes")) for key, array in outputs.items()}
@@ -257,7 +256,7 @@ def _names(kind: str) -> str:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _bad(message: str) -> Refusal:

@@ -17,7 +17,7 @@ from tensorflow_serving.apis import (
 )
 
 from ifrp_tf.serving.codec import read_tensors, write_tensor
-from ifrp_tf.serving.model import Refusal, Status, refusal
+from ifrp_tf.serving.model import Refusal, refusal
 from ifrp_tf.serving.service import Service
 
 Answer = Callable[[Any, float | None], Awaitable[Any]]
@@ -35,7 +35,7 @@ def make_server(
 
     Args:
         service: answers.
-        max_message: longest request in bytes.
+        max_message: longest request, bytes.
         options: more gRPC channel arguments.
 
     Returns:
@@ -46,7 +46,7 @@ def make_server(
             ("grpc.so_reuseport", 0),  # a port that is taken must be an error
             ("grpc.max_receive_message_length", max_message),
             ("grpc.max_send_message_length", -1),
-            ("grpc.keepalive_time_ms", 60_000),  # finds clients that are gone without a word
+            ("grpc.keepalive_time_ms", 60_000),  # detects clients that are gone without closing
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             *options,
@@ -64,7 +64,7 @@ class _Servicer:
         self.service = service
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
-        """What a server is told about the services."""
+        """The handlers of both services, for a server."""
         offered = {
             _PREDICTION: {
                 "Predict": self._handler("predict", predict_pb2.PredictRequest, self._predict),
@@ -116,23 +116,24 @@ class _Servicer:
             inputs = read_tensors(request.inputs, call.signature)
         outputs = await self.service.predict(call, inputs, timeout)
         response = predict_pb2.PredictResponse()
-        _fill(response.model_spec, call.model.name, call.model.version, call.signature.name)
+        spec = response.model_spec
+        spec.name, spec.version.value = call.model.name, call.model.version
+        spec.signature_name = call.signature.name
         for name in names:
             write_tensor(response.outputs[name], outputs[name])
         return response
 
     async def _metadata(self, request: Any, timeout: float | None) -> Any:
-        model = self.service.versions.find(*_wanted(request))
+        response = self.service.metadata(*_wanted(request))
         if list(request.metadata_field) != ["signature_def"]:
             raise Refusal(
                 "INVALID_ARGUMENT",
                 f"metadata_field: expected ['signature_def']. Received: {list(request.metadata_field)[:16]}.",
             )
-        return metadata(model)
+        return response
 
     async def _status(self, request: Any, timeout: float | None) -> Any:
-        name, version, label = _wanted(request)
-        return model_status(self.service, name, version, label)
+        return self.service.status(*_wanted(request))
 
 
 def _parse(message: Any, data: bytes) -> Any:
@@ -154,59 +155,11 @@ def _refusing(method: str) -> grpc.RpcMethodHandler:
     return grpc.unary_unary_rpc_method_handler(answer)
 
 
-def metadata(model: Any) -> get_model_metadata_pb2.GetModelMetadataResponse:
-    """All that a model's signatures say, as TensorFlow Serving tells it.
-
-    Args:
-        model: a `ServedModel`.
-    """
-    response = get_model_metadata_pb2.GetModelMetadataResponse()
-    _fill(response.model_spec, model.name, model.version)
-    found = get_model_metadata_pb2.SignatureDefMap()
-    for key, definition in model.definitions.items():
-        found.signature_def[key].CopyFrom(definition)
-    response.metadata["signature_def"].Pack(found)
-    return response
-
-
-def model_status(
-    service: Service, name: str, version: int | None, label: str = ""
-) -> get_model_status_pb2.GetModelStatusResponse:
-    """What became of the versions, as TensorFlow Serving tells it.
-
-    Args:
-        service: of the model.
-        name: that was asked for.
-        version: only this one; None = all.
-        label: of a version; there are none.
-
-    Raises:
-        Refusal: NOT_FOUND.
-    """
-    if name != service.versions.name or label:
-        service.versions.find(name, version, label)  # says what there is
-    response = get_model_status_pb2.GetModelStatusResponse()
-    for status in service.versions.statuses(version):
-        _fill_status(response.model_version_status.add(), status)
-    return response
-
-
-def _fill_status(entry: Any, status: Status) -> None:
-    entry.version = status.version
-    entry.state = get_model_status_pb2.ModelVersionStatus.State.Value(status.state)
-    entry.status.error_code = getattr(grpc.StatusCode, status.code).value[0]
-    entry.status.error_message = status.message
-
-
 def _wanted(request: Any) -> tuple[str, int | None, str]:
     spec = request.model_spec
     if not request.HasField("model_spec"):
         raise Refusal("INVALID_ARGUMENT", "Missing ModelSpec.")
     return spec.name, spec.version.value if spec.HasField("version") else None, spec.version_label
-
-
-def _fill(spec: Any, name: str, version: int, signature: str = "") -> None:
-    spec.name, spec.version.value, spec.signature_name = name, version, signature
 
 
 def _health(service: Service) -> grpc.GenericRpcHandler:

@@ -16,51 +16,50 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ifrp_tf.client.wire import GRPC_NUMBERS, HTTP_STATUSES
 from ifrp_tf.core.errors import IfrpError, ModelError, ServingError
 from ifrp_tf.core.files import missing_hint
 from ifrp_tf.release import folder as model_folder
-from ifrp_tf.serving import metrics as serving_metrics
 from ifrp_tf.serving.metrics import Metrics
 
-# ---- What a served model answers when it does not answer: the codes of gRPC, and HTTP's for ----
+LOADING, AVAILABLE, END = "LOADING", "AVAILABLE", "END"
+"""What a version can be at, spelled as in TensorFlow Serving."""
 
-HTTP = {
-    "OK": 200,
-    "INVALID_ARGUMENT": 400,
-    "NOT_FOUND": 404,
-    "FAILED_PRECONDITION": 412,
-    "RESOURCE_EXHAUSTED": 429,
-    "CANCELLED": 499,
-    "UNKNOWN": 500,
-    "INTERNAL": 500,
-    "UNIMPLEMENTED": 501,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
-"""HTTP status of the codes that occur here."""
+WARM_UP = "assets.extra/tf_serving_warmup_requests"
+MAX_WARM_UP = 1000
+DEFAULT_SIGNATURE = "serving_default"
 
 MAX_MESSAGE = 1000
-"""Longest message in characters: gRPC carries it in a header, and clients refuse long headers."""
+"""Longest error message in characters: gRPC carries it in a header, and clients refuse long headers."""
 
-# As in tf.errors and grpc.StatusCode; others become INTERNAL.
-_NUMBERS = {
-    1: "CANCELLED",
-    3: "INVALID_ARGUMENT",
-    4: "DEADLINE_EXCEEDED",
-    8: "RESOURCE_EXHAUSTED",
-    12: "UNIMPLEMENTED",
-    14: "UNAVAILABLE",
+Arrays = dict[str, np.ndarray]
+"""Tensors by name; strings as arrays of bytes objects."""
+
+_REMEMBERED = 16
+# Codes that TensorFlow's errors may keep on their way to a client; others become INTERNAL.
+_KEPT_CODES = {
+    GRPC_NUMBERS[name]: name
+    for name in (
+        "CANCELLED",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "RESOURCE_EXHAUSTED",
+        "UNIMPLEMENTED",
+        "UNAVAILABLE",
+    )
 }
+
+_log = logging.getLogger("ifrp_tf.serving")
 
 
 class Refusal(ServingError):
     """A request that is answered with an error.
 
     Args:
-        code: one of the keys of `HTTP`, which are names of gRPC's status codes.
+        code: the name of a gRPC status code, one of `HTTP_STATUSES`.
         message: what was expected, what was received.
         hint: one sentence saying what to do about it; may be empty.
-        overloaded: refused only because there is too much to do: HTTP says 429 then, not 503.
+        overloaded: refused only because the queue is full: the HTTP status is 429 then, not 503.
 
     Example:
         >>> Refusal("NOT_FOUND", "No such model.").http
@@ -75,7 +74,7 @@ class Refusal(ServingError):
     @property
     def http(self) -> int:
         """HTTP status of the answer."""
-        return 429 if self.overloaded else HTTP[self.code]
+        return 429 if self.overloaded else HTTP_STATUSES[self.code]
 
     @property
     def words(self) -> str:
@@ -85,7 +84,7 @@ class Refusal(ServingError):
 
 
 def refusal(error: BaseException) -> Refusal:
-    """The refusal that stands for any error of a model: its code where it has one, else INTERNAL.
+    """The refusal for any error of a model: with the error's code where it has one, else INTERNAL.
 
     Args:
         error: what running the model raised, such as a `tf.errors.OpError`.
@@ -95,28 +94,18 @@ def refusal(error: BaseException) -> Refusal:
     """
     if isinstance(error, Refusal):
         return error
-    code = _NUMBERS.get(getattr(error, "error_code", None) or 0, "INTERNAL")
+    code = _KEPT_CODES.get(getattr(error, "error_code", None) or 0, "INTERNAL")
     return Refusal(code, _plain(str(getattr(error, "message", "") or error)) or type(error).__name__)
 
 
 def _plain(message: str) -> str:
-    # A failed assertion inside a function: where it stands in the graph, then "assertion failed: [a] [b]".
+    # A failed assertion inside a function: its place in the graph, then "assertion failed: [a] [b]".
     found = re.search(r"assertion failed: ((?:\[[^\n]*?\] ?)+)", message)
     if found:
         return " ".join(part.strip() for part in re.findall(r"\[(.*?)\](?= \[|\s*$)", found[1]))
     lines = [line.strip() for line in message.splitlines()]
     kept = [line for line in lines if line and not re.match(r"\[\[|Detected at|Graph execution|File ", line)]
     return " ".join(kept).split(" [[")[0].split(" [Op:")[0]
-
-
-# ---- One version of a SavedModel, loaded, warmed up and ready to be called with NumPy arrays ----
-
-Arrays = dict[str, np.ndarray]
-"""Tensors by name; strings as arrays of bytes objects."""
-
-WARM_UP = "assets.extra/tf_serving_warmup_requests"
-MAX_WARM_UP = 1000
-DEFAULT_SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
@@ -343,21 +332,13 @@ def _spec(info: Any) -> Spec:
     return Spec(dtype, tuple(None if axis.size < 0 else axis.size for axis in info.tensor_shape.dim))
 
 
-# ---- The versions of a served model: a new numbered folder is loaded, warmed up, and takes ----
-
-LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
-_REMEMBERED = 16
-
-_log = logging.getLogger("ifrp_tf.serving")
-
-
 @dataclass(frozen=True)
 class Status:
     """What became of a version.
 
     Attributes:
         version: its number.
-        state: LOADING, AVAILABLE, UNLOADING or END, as TensorFlow Serving calls them.
+        state: LOADING, AVAILABLE or END.
         code: OK, or a gRPC code's name if it failed.
         message: why it failed.
     """
@@ -512,12 +493,12 @@ class Versions:
         except (IfrpError, OSError) as error:
             message = " ".join(str(error).split())
             self._set(Status(version, END, "FAILED_PRECONDITION", message[:1000]))
-            self._metrics.count(serving_metrics.LOADS, outcome="refused")
+            self._metrics.loads.labels(outcome="refused").inc()
             _log.error("Version %d of %s is refused: %s", version, self.name, message)
             return False
         before, self._current = self._current, model
         self._set(Status(version, AVAILABLE))
-        self._metrics.count(serving_metrics.LOADS, outcome="loaded")
+        self._metrics.loads.labels(outcome="loaded").inc()
         _log.info("Version %d of %s is served (%d warm-up requests).", version, self.name, model.warmed_up)
         if before is not None:
             self._set(Status(before.version, END))

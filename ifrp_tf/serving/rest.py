@@ -1,243 +1,98 @@
-"""TensorFlow Serving's REST API on asyncio."""
+"""TensorFlow Serving's REST API: predict, metadata and status; beside it metrics and health.
+
+aiohttp parses HTTP and runs the connections. What it lacks is added here: a limit on connections, deadlines
+for a body that does not arrive and for an answer that is not read, errors in TensorFlow Serving's JSON, and a
+pause before closing in which a client that still sends can read why it is refused.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import re
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from google.protobuf import json_format
 
 from ifrp_tf.serving import codec, metrics
-from ifrp_tf.serving.grpc import metadata, model_status
 from ifrp_tf.serving.model import Refusal, refusal
 from ifrp_tf.serving.service import Service
 
-# ---- HTTP/1.1 requests as they come out of a connection, bounded in size and strict in form ----
+METRICS_PATH = "/monitoring/prometheus/metrics"
+HEALTH_PATH = "/healthz"
 
-MAX_HEAD = 16 * 1024
-MAX_LINGER, LINGER_SECONDS = 2**26, 2.0
+MAX_LINE = 8 * 1024
+"""Longest request line and longest header, bytes."""
 
-
-@dataclass(frozen=True)
-class Request:
-    """A request, complete.
-
-    Attributes:
-        method: such as POST.
-        path: decoded, without a query.
-        headers: names in lower case.
-        body: of at most the size that the server takes.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Malformed(Exception):
-    """What came is no request that can be answered; the connection is closed after saying so.
-
-    Args:
-        status: of HTTP.
-        words: for people.
-    """
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-
-
-class RequestSource:
-    """The requests of a connection, one after the other.
-
-    Args:
-        reader: of the connection.
-        writer: of the connection; told to go on where a client asks first.
-    """
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self._ahead = b""
-
-    async def left(self) -> bool:
-        """Waits until the client is gone (true), or sends its next request already (false)."""
-        if not self._ahead:
-            self._ahead = await self._reader.read(1)
-        return not self._ahead
-
-    async def linger(self, writer: asyncio.StreamWriter) -> None:
-        """Reads on for a moment: closing at once would take the answer back from a client that still sends.
-
-        Args:
-            writer: of the connection, with the answer written.
-        """
-        if writer.can_write_eof():
-            writer.write_eof()
-        left = MAX_LINGER
-        async with asyncio.timeout(LINGER_SECONDS):
-            while left > 0 and (data := await self._reader.read(2**16)):
-                left -= len(data)
-
-    async def head(self) -> bytes:
-        """The next request's first line and headers, whenever it comes.
-
-        Raises:
-            Malformed: they are too long.
-            EOFError: the client is gone.
-        """
-        try:
-            head = self._ahead + await self._reader.readuntil(b"\r\n\r\n")
-        except asyncio.LimitOverrunError:
-            head = bytes(MAX_HEAD + 1)
-        self._ahead = b""
-        if len(head) > MAX_HEAD:
-            raise Malformed(431, f"Expected headers of at most {MAX_HEAD} bytes.")
-        return head
-
-    async def request(self, head: bytes, max_body: int) -> tuple[Request, bool]:
-        """The rest of a request.
-
-        Args:
-            head: what `head` returned.
-            max_body: bytes.
-
-        Returns:
-            The request, and whether the connection stays open after it.
-
-        Raises:
-            Malformed: it is no HTTP, or too long.
-            EOFError: the client is gone.
-        """
-        method, path, version, headers = _parse(head)
-        length, coding = headers.get("content-length"), headers.get("transfer-encoding", "").lower()
-        if coding not in ("", "chunked") or (coding and length is not None):
-            raise Malformed(400, "Expected either Content-Length or Transfer-Encoding: chunked.")
-        if length is not None and not (length.isascii() and length.isdecimal() and len(length) < 16):
-            raise Malformed(400, "Expected a number as Content-Length.")
-        if int(length or 0) > max_body:
-            raise _too_long(max_body)
-        if headers.get("expect", "").lower() == "100-continue":
-            self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = await (self._chunks(max_body) if coding else self._reader.readexactly(int(length or 0)))
-        connection = headers.get("connection", "").lower()
-        keep = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
-        return Request(method, path, headers, body), keep
-
-    async def _chunks(self, max_body: int) -> bytes:
-        parts: list[bytes] = []
-        total = 0
-        while True:
-            try:
-                line = await self._reader.readuntil(b"\r\n")
-                size = int(line.split(b";")[0].strip()[:16], 16)
-            except (ValueError, asyncio.LimitOverrunError) as error:
-                raise Malformed(400, "Expected the size of a chunk.") from error
-            total += size
-            if size < 0 or total > max_body:
-                raise _too_long(max_body)
-            part = await self._reader.readexactly(size + 2) if size else b""
-            if not size:
-                while (await self._reader.readuntil(b"\r\n")) != b"\r\n":
-                    pass  # trailers
-                return b"".join(parts)
-            parts.append(part[:-2])
-
-
-def _too_long(max_body: int) -> Malformed:
-    return Malformed(413, f"Expected a body of at most {max_body} bytes. Send fewer pictures in a request.")
-
-
-def _parse(head: bytes) -> tuple[str, str, str, dict[str, str]]:
-    first, *lines = head.decode("latin-1").strip("\r\n").split("\r\n")
-    parts = first.split(" ")
-    if len(parts) != 3 or parts[2] not in ("HTTP/1.0", "HTTP/1.1") or not parts[0].isalpha():
-        raise Malformed(400, "Expected an HTTP/1.1 request line.")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip():
-            raise Malformed(400, "Expected headers of the form name: value.")
-        name = name.lower()
-        if name in headers and name in ("content-length", "transfer-encoding"):
-            raise Malformed(400, f"Expected one header {name}.")
-        headers[name] = value.strip()
-    try:
-        path = unquote(urlsplit(parts[1]).path)
-    except ValueError as error:
-        raise Malformed(400, "Expected a path.") from error
-    return parts[0], path, parts[2], headers
-
-
-# ---- HTTP/1.1 on asyncio, as much of it as a REST API needs: short requests, bounded in ----
+_MODEL = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/([0-9]{1,18})|/labels/([^/:]+))?"
+    r"(?::(predict|classify|regress)|/(metadata))?"
+)
+_LARGE = 32 * 1024
+_MAX_LINGER, _LINGER_SECONDS = 2**26, 2.0
+_SERVER = "ifrp_tf"
 
 _log = logging.getLogger("ifrp_tf.serving")
 
 
 @dataclass(frozen=True)
-class Response:
-    """An answer.
+class Request:
+    """A request that has arrived as a whole.
 
     Attributes:
-        status: of HTTP.
-        body: any bytes.
-        content_type: of the body.
-        headers: more of them.
+        method: such as `POST`.
+        path: decoded, without a query.
+        body: bytes, at most as many as the server takes; decompressed.
     """
 
-    status: int
+    method: str
+    path: str
     body: bytes
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Request], Awaitable[Response]]
-Complaint = Callable[[int, str], Response]
+Handler = Callable[[Request], Awaitable[web.Response]]
 
 
 class HttpServer:
-    """A server of one handler.
+    """An HTTP server for one handler; to be used inside one event loop.
 
     Args:
-        handler: answers; its task is cancelled if the client leaves.
-        complain: makes the answer to a request that is no HTTP, from status and words.
-        max_body: bytes; a longer one is answered with 413.
-        max_connections: more are answered with 503.
-        idle_seconds: how long a connection may be silent before its next request.
-        body_seconds: how long a request may take to arrive.
+        handler: answers; it is cancelled if the client leaves.
+        max_body: longest body, bytes; a longer one is answered with 413.
+        max_connections: at the same time; one more is answered with 503.
+        idle_seconds: until the headers of the first or next request must have arrived.
+        body_seconds: how long a body may take to arrive, and an answer to be read.
     """
 
     def __init__(
         self,
         handler: Handler,
-        complain: Complaint,
         *,
         max_body: int,
         max_connections: int = 512,
         idle_seconds: float = 60.0,
         body_seconds: float = 30.0,
     ) -> None:
-        self._handler, self._complain = handler, complain
-        self._max_body, self._max_connections = max_body, max_connections
+        self._handler, self._max_body = handler, max_body
+        self._max_connections = max_connections
         self._idle_seconds, self._body_seconds = idle_seconds, body_seconds
-        self._connections: dict[asyncio.Task[None], bool] = {}
-        self._server: asyncio.Server | None = None
-        self._stopping = False
+        self._listener: asyncio.Server | None = None
+        self._manager: web.Server | None = None
+        self._is_stopping = False
+        self._busy: set[web.RequestHandler] = set()
 
     @property
     def connections(self) -> int:
-        """Open ones."""
-        return len(self._connections)
+        """How many are open."""
+        return len(self._manager.connections) if self._manager is not None else 0
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listens.
@@ -251,134 +106,213 @@ class HttpServer:
             The port.
 
         Raises:
-            OSError: the port is taken, or the address not ours.
+            OSError: the port is in use, or the address is not of this machine.
         """
-        self._server = await asyncio.start_server(
-            self._connected, host, port, ssl=tls, limit=2**18, backlog=512
+        loop = asyncio.get_running_loop()
+        self._manager = manager = web.Server(self._answer, handler_cancellation=True)
+        self._listener = await loop.create_server(
+            lambda: _Connection(
+                manager,
+                loop=loop,
+                max_connections=self._max_connections,
+                write_seconds=self._body_seconds,
+                keepalive_timeout=self._idle_seconds,
+                access_log=None,
+                logger=_log,
+                max_line_size=MAX_LINE,
+                max_field_size=MAX_LINE,
+                lingering_time=0.0,  # `_LastResponse` does it
+            ),
+            host,
+            port,
+            ssl=tls,
+            backlog=512,
         )
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._listener.sockets[0].getsockname()[1])
 
     async def stop(self, grace: float) -> None:
-        """Takes no more requests, and waits for those it has.
+        """Takes no more requests, and waits for those under way.
 
         Args:
             grace: seconds; what takes longer is cut off.
         """
-        self._stopping = True
-        if self._server is not None:
-            self._server.close()
-        for task, busy in list(self._connections.items()):
-            if not busy:
-                task.cancel()
-        if self._connections:
-            await asyncio.wait(list(self._connections), timeout=grace)
-        for task in list(self._connections):
-            task.cancel()
-        if self._connections:
-            await asyncio.wait(list(self._connections), timeout=1.0)
+        self._is_stopping = True
+        if self._listener is None or self._manager is None:
+            return
+        self._listener.close()
+        until = time.monotonic() + grace
+        while self._manager.connections and time.monotonic() < until:
+            for connection in self._manager.connections:
+                if connection not in self._busy:
+                    connection.force_close()  # when what is written to it has been sent
+            await asyncio.sleep(0.01)
+        await self._manager.shutdown(timeout=0.1)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        crowded = len(self._connections) >= self._max_connections
-        self._connections[task] = False
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._busy.add(request.protocol)
         try:
-            if crowded:
-                await self._write(writer, self._complain(503, "Too many connections."), last=True)
-            else:
-                await self._serve(RequestSource(reader, writer), writer, task)
-        except (OSError, EOFError, TimeoutError, asyncio.CancelledError):
-            pass  # the client is gone or too slow, or the server stops
-        except Exception:
-            _log.exception("A connection failed.")
+            response = await self._handled(request)
         finally:
-            del self._connections[task]
-            with contextlib.suppress(OSError):
-                writer.close()
+            self._busy.discard(request.protocol)
+        if self._is_stopping:
+            response.force_close()
+        return response
 
-    async def _serve(
-        self, source: RequestSource, writer: asyncio.StreamWriter, task: asyncio.Task[None]
-    ) -> None:
-        while not self._stopping:
-            try:
-                async with asyncio.timeout(self._idle_seconds):
-                    head = await source.head()
-                self._connections[task] = True
-                async with asyncio.timeout(self._body_seconds):
-                    request, keep = await source.request(head, self._max_body)
-            except Malformed as error:
-                await self._write(writer, self._complain(error.status, str(error)), last=True)
-                await source.linger(writer)
-                return
-            response = await self._answer(request, source)
-            if response is None:
-                return
-            last = not keep or self._stopping
-            await self._write(writer, response, last=last, empty=request.method == "HEAD")
-            self._connections[task] = False
-            if last:
-                return
-
-    async def _answer(self, request: Request, source: RequestSource) -> Response | None:
-        """The handler's answer, or None where the client left before it was ready."""
-        work = asyncio.ensure_future(self._handler(request))
-        leaving = asyncio.ensure_future(source.left())
+    async def _handled(self, request: web.BaseRequest) -> web.Response:
         try:
-            await asyncio.wait([work, leaving], return_when=asyncio.FIRST_COMPLETED)
-            if not work.done() and leaving.result():
+            async with asyncio.timeout(self._body_seconds):
+                body = await self._body(request)
+        except TimeoutError:
+            request.protocol.force_close()
+            return _LastResponse(408, "The body did not arrive in time.")  # which is not sent any more
+        except web.RequestPayloadError as error:
+            return _LastResponse(400, f"Expected a body as its headers say. Received: {_line(error)}.")
+        if body is None:
+            words = f"Expected a body of at most {self._max_body} bytes. Send fewer pictures in a request."
+            return _LastResponse(413, words)
+        return await self._handler(Request(request.method, request.path, body))
+
+    async def _body(self, request: web.BaseRequest) -> bytes | None:
+        """The body of a request, None if it is too long."""
+        if (request.content_length or 0) > self._max_body:
+            return None
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # or an error after it would count as the second answer
+        body = bytearray()
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > self._max_body:
                 return None
-            return await work
-        finally:
-            for future in (work, leaving):
-                future.cancel()
-            await asyncio.wait([work, leaving])
+        return bytes(body)
 
-    async def _write(
-        self, writer: asyncio.StreamWriter, response: Response, *, last: bool, empty: bool = False
+
+class _Connection(web.RequestHandler):
+    """A connection of `HttpServer`, from its first byte to its last."""
+
+    def __init__(
+        self,
+        manager: web.Server,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        max_connections: int,
+        write_seconds: float,
+        **options: Any,
     ) -> None:
-        try:
-            phrase = HTTPStatus(response.status).phrase
-        except ValueError:
-            phrase = "Error"
-        headers = {
-            "Content-Type": response.content_type,
-            "Content-Length": str(len(response.body)),
-            **response.headers,
-            **({"Connection": "close"} if last else {}),
-        }
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        writer.write(f"HTTP/1.1 {response.status} {phrase}\r\n{lines}\r\n".encode("latin-1"))
-        if not empty:
-            writer.write(response.body)
-        async with asyncio.timeout(self._body_seconds):  # or a client that reads nothing holds it for ever
-            await writer.drain()
+        super().__init__(manager, loop=loop, **options)
+        self._event_loop, self._server = loop, manager
+        self._max_connections, self._write_seconds = max_connections, write_seconds
+        self._abort: asyncio.TimerHandle | None = None
+        self._lingers, self._discarded = False, 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if len(self._server.connections) >= self._max_connections:
+            body = _error("Too many connections.")
+            head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nRetry-After: 1\r\n"
+            transport.write(
+                f"HTTP/1.1 503 Service Unavailable\r\n{head}Connection: close\r\n\r\n".encode() + body
+            )
+            transport.close()
+            self.force_close()
+            return
+        transport.set_write_buffer_limits(high=1, low=0)  # so that `pause_writing` reports any byte unsent
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._abort is not None:
+            self._abort.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.transport is not None:  # a client that reads nothing would hold the connection for ever
+            self._abort = self._event_loop.call_later(self._write_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._abort is not None:
+            self._abort.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._lingers:
+            super().data_received(data)
+            return
+        self._discarded += len(data)
+        if self._discarded > _MAX_LINGER:
+            self.force_close()
+
+    async def linger(self) -> None:
+        """Reads and discards for a moment; the client ends it by closing its end."""
+        transport = self.transport
+        if transport is None:
+            return
+        self._lingers = True
+        transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+        await asyncio.sleep(_LINGER_SECONDS)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is not a request, and to what a handler did not expect."""
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("Part of another answer has been sent.")
+        if isinstance(exc, LineTooLong):
+            return _LastResponse(431, f"Expected headers of at most {MAX_LINE} bytes each.")
+        if status == HTTPStatus.BAD_REQUEST:
+            return _LastResponse(status, f"Expected an HTTP/1.1 request. Received: {_line(message)}.")
+        _log.error("A request failed.", exc_info=exc)
+        return _LastResponse(status, "The server failed.")
 
 
-# ---- TensorFlow Serving's REST API: predict, metadata and status, and beside it metrics and ----
+def _respond(
+    status: int, body: bytes, content_type: str = "application/json", **headers: str
+) -> web.Response:
+    return web.Response(
+        status=status, body=body, headers={"Content-Type": content_type, "Server": _SERVER, **headers}
+    )
 
-METRICS_PATH = "/monitoring/prometheus/metrics"
-HEALTH_PATH = "/healthz"
 
-_MODEL = re.compile(
-    r"/v1/models/([^/:]+)(?:/versions/([0-9]{1,18})|/labels/([^/:]+))?"
-    r"(?::(predict|classify|regress)|/(metadata))?"
-)
-_LARGE = 32 * 1024
+class _LastResponse(web.Response):
+    """An error after which the connection is closed, when the client has had the time to read it.
+
+    Closing at once would take the answer back from a client that still sends.
+    """
+
+    def __init__(self, status: int, words: str) -> None:
+        headers = {"Content-Type": "application/json", "Server": _SERVER}
+        super().__init__(status=status, body=_error(words), headers=headers)
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        self._connection = request.protocol
+        return await super().prepare(request)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        if isinstance(self._connection, _Connection):
+            await self._connection.linger()
 
 
 class Rest:
-    """Answers HTTP requests.
+    """Answers TensorFlow Serving's REST requests, and those for metrics and health.
 
     Args:
         service: of the model.
         timeout: seconds that a prediction may take, the time in the queue included.
-        metrics_path: where the metrics are; empty = nowhere.
+        metrics_path: of the metrics; empty = none.
     """
 
     def __init__(self, service: Service, *, timeout: float = 30.0, metrics_path: str = METRICS_PATH) -> None:
         self._service, self._timeout, self._metrics_path = service, timeout, metrics_path
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> web.Response:
         """The answer to a request; an error is one too.
 
         Args:
@@ -386,10 +320,9 @@ class Rest:
         """
         if request.path == HEALTH_PATH:
             ready = self._service.ready
-            return Response(200 if ready else 503, b"ok\n" if ready else b"not ready\n", "text/plain")
+            return _respond(200 if ready else 503, b"ok\n" if ready else b"not ready\n", "text/plain")
         if self._metrics_path and request.path == self._metrics_path:
-            text = self._service.metrics.text()
-            return Response(200, text.encode(), metrics.CONTENT_TYPE)
+            return _respond(200, self._service.metrics.text().encode(), metrics.CONTENT_TYPE)
         started, status, api = time.monotonic(), "CANCELLED", "other"
         try:
             found = _MODEL.fullmatch(request.path)
@@ -399,11 +332,11 @@ class Rest:
                     f"Malformed request: {request.method[:10]} {request.path[:100]}.",
                     hint=f"Try GET /v1/models/{self._service.versions.name}.",
                 )
-            name, version, label, verb, told = found.groups()
-            api = verb or told or "status"
+            name, version, label, verb, part = found.groups()
+            api = verb or part or "status"
             wanted = name, int(version) if version else None, label or ""
             response = await self._model(request, api, *wanted)
-            status = "OK" if response.status == 200 else "INVALID_ARGUMENT"
+            status = "OK" if response.status == HTTPStatus.OK else "INVALID_ARGUMENT"
             return response
         except asyncio.CancelledError:
             raise
@@ -416,20 +349,19 @@ class Rest:
 
     async def _model(
         self, request: Request, api: str, name: str, version: int | None, label: str
-    ) -> Response:
+    ) -> web.Response:
         method = "POST" if api in ("predict", "classify", "regress") else "GET"
         if request.method != method and (request.method, method) != ("HEAD", "GET"):
             return complain(405, f"Expected {method}. Received: {request.method[:10]}.", Allow=method)
         if api == "status":
-            return _message(model_status(self._service, name, version, label))
+            return _message(self._service.status(name, version, label))
         if api == "metadata":
-            told = metadata(self._service.versions.find(name, version, label))
-            return _message(told)
+            return _message(self._service.metadata(name, version, label))
         if api != "predict":
             raise Refusal("UNIMPLEMENTED", f"{api} is not offered.", hint="Use :predict.")
         return await self._predict(request.body, name, version, label)
 
-    async def _predict(self, body: bytes, name: str, version: int | None, label: str) -> Response:
+    async def _predict(self, body: bytes, name: str, version: int | None, label: str) -> web.Response:
         self._service.versions.find(name, version, label)  # before any work
         limit = time.monotonic() + self._timeout
         parsed = await _aside(len(body), codec.parse, body)
@@ -439,10 +371,10 @@ class Rest:
         del parsed
         outputs = await self._service.predict(call, inputs, limit - time.monotonic())
         size = sum(array.nbytes for array in outputs.values())
-        return Response(200, await _aside(size, lambda: codec.to_json(outputs, rows=rows)))
+        return _respond(200, await _aside(size, lambda: codec.to_json(outputs, rows=rows)))
 
 
-def complain(status: int, words: str, **headers: str) -> Response:
+def complain(status: int, words: str, **headers: str) -> web.Response:
     """An answer that says what is wrong, as TensorFlow Serving does: `{"error": ...}`.
 
     Args:
@@ -452,7 +384,15 @@ def complain(status: int, words: str, **headers: str) -> Response:
     """
     if status in (429, 503):
         headers["Retry-After"] = "1"
-    return Response(status, json.dumps({"error": words}).encode(), headers=headers)
+    return _respond(status, _error(words), **headers)
+
+
+def _error(words: str) -> bytes:
+    return json.dumps({"error": words}).encode()
+
+
+def _line(words: object) -> str:
+    return " ".join(str(words).split())[:200].rstrip(".")
 
 
 async def _aside(size: int, work: Any, *args: Any) -> Any:
@@ -460,8 +400,8 @@ async def _aside(size: int, work: Any, *args: Any) -> Any:
     return await asyncio.to_thread(work, *args) if size > _LARGE else work(*args)
 
 
-def _message(message: Any) -> Response:
+def _message(message: Any) -> web.Response:
     text = json_format.MessageToJson(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    return Response(200, text.encode())
+    return _respond(200, text.encode())

@@ -4,57 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
+import importlib.util
 import logging
-import os
 import signal
 import ssl
-import sys
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from ifrp_tf.core import files, runtime
 from ifrp_tf.core.errors import ConfigError, IfrpError, ModelError
 from ifrp_tf.release import folder
 
-# ---- How a model is served: flags of `tensorflow_model_server`, and the text files that they ----
-
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-_FIELD = descriptor_pb2.FieldDescriptorProto
-# The messages of TensorFlow Serving's configuration files, as far as they concern this server; a type that is
-# a name is another of these messages. Only names matter in text, so the numbers are ours.
-_MESSAGES: dict[str, dict[str, int | str]] = {
-    "Number": {"value": _FIELD.TYPE_INT64},
-    "Text": {"value": _FIELD.TYPE_STRING},
-    "BatchingParameters": {
-        **dict.fromkeys(
-            ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"), "Number"
-        ),
-        "thread_pool_name": "Text",
-        "allowed_batch_sizes": _FIELD.TYPE_INT64,
-        "pad_variable_length_inputs": _FIELD.TYPE_BOOL,
-        "enable_large_batch_splitting": "Flag",
-        "max_execution_batch_size": "Number",
-    },
-    "Flag": {"value": _FIELD.TYPE_BOOL},
-    "PrometheusConfig": {"enable": _FIELD.TYPE_BOOL, "path": _FIELD.TYPE_STRING},
-    "MonitoringConfig": {"prometheus_config": "PrometheusConfig"},
-    "SSLConfig": {
-        "server_key": _FIELD.TYPE_STRING,
-        "server_cert": _FIELD.TYPE_STRING,
-        "custom_ca": _FIELD.TYPE_STRING,
-        "client_verify": _FIELD.TYPE_BOOL,
-    },
-}
+_PACKAGES = ("aiohttp", "prometheus_client")
+
+_log = logging.getLogger("ifrp_tf.serving")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What `tools/serve.py` is told; checked when made.
+    """The settings of a server, named after the flags of `tensorflow_model_server` where it has them.
 
     Attributes:
         model_name: as clients call it.
@@ -66,15 +36,15 @@ class Options:
         batch_timeout_micros: how long a request waits for company.
         max_enqueued_batches: what may wait, in batches of `max_batch_size` rows.
         num_batch_threads: calls of the model at the same time, 1 to 64.
-        batching_parameters_file: text that replaces the four settings above.
         file_system_poll_wait_seconds: between two looks for new versions; 0 = look once.
         rest_api_timeout_in_ms: longest time for an HTTP prediction.
         max_request_bytes: longest request, 1,024 to 2**30.
         grpc_channel_arguments: `name=value,...`.
-        monitoring_config_file: text that says whether and where the metrics are.
-        ssl_config_file: text with certificate and key; both ports are encrypted then.
+        metrics_path: path of the metrics on the HTTP port; empty = no metrics.
+        tls_cert, tls_key: PEM files with the certificate and its key; with them both ports are encrypted.
+        tls_client_ca: PEM file with certificates; only clients with a certificate of these are answered.
         tensorflow_session_parallelism: threads; 0 = one a core.
-        drain_seconds: how long requests may take to end when the server is told to stop, 0 to 20.
+        drain_seconds: how long requests under way may take once the server is asked to stop, 0 to 20.
         trust: load versions whose checksums do not match.
 
     Raises:
@@ -95,20 +65,19 @@ class Options:
     batch_timeout_micros: int = 0
     max_enqueued_batches: int = 10
     num_batch_threads: int = 1
-    batching_parameters_file: str = ""
     file_system_poll_wait_seconds: float = 1.0
     rest_api_timeout_in_ms: int = 30_000
     max_request_bytes: int = 32 * 2**20
     grpc_channel_arguments: str = ""
-    monitoring_config_file: str = ""
-    ssl_config_file: str = ""
+    metrics_path: str = "/monitoring/prometheus/metrics"
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
     tensorflow_session_parallelism: int = 0
     drain_seconds: float = 15.0
     trust: bool = False
 
     def __post_init__(self) -> None:
-        for name, number in _numbers(self.batching_parameters_file).items():
-            object.__setattr__(self, name, number)
         ranges = {
             "port": (0, 65535),
             "rest_api_port": (0, 65535),
@@ -131,9 +100,10 @@ class Options:
                 f"Expected two different ports. Received: {self.port} for both gRPC and HTTP.",
                 hint="0 turns one of them off.",
             )
-        # Read now, so that a wrong one does not wait for TensorFlow.
+        if self.metrics_path and not self.metrics_path.startswith("/"):
+            raise ConfigError(f"Expected metrics_path to begin with /. Received: {self.metrics_path!r}.")
+        # Read now, so that a wrong one is reported before TensorFlow is imported.
         self.channel_arguments()
-        self.metrics_path()
         self.tls()
 
     @property
@@ -155,85 +125,42 @@ class Options:
             pairs.append((name, int(value) if value.lstrip("-").isdecimal() else value))
         return pairs
 
-    def metrics_path(self) -> str:
-        """Where the metrics are; empty = nowhere.
+    def tls(self) -> ssl.SSLContext | None:
+        """Certificate, key and what is asked of clients, for HTTPS; None for plain text.
 
         Raises:
-            ConfigError: the file is not of TensorFlow Serving's form.
+            ConfigError: one of the files cannot be used, or is missing.
         """
-        default = "/monitoring/prometheus/metrics"
-        if not self.monitoring_config_file:
-            return default
-        config = _read(self.monitoring_config_file, "MonitoringConfig").prometheus_config
-        return (config.path or default) if config.enable else ""
-
-    def tls(self) -> Any:
-        """Certificate and key, or None.
-
-        Returns:
-            A message with `server_key server_cert custom_ca client_verify`, or None for plain text.
-
-        Raises:
-            ConfigError: the file is not of TensorFlow Serving's form, or lacks one of the two.
-        """
-        if not self.ssl_config_file:
+        if not (self.tls_cert or self.tls_key or self.tls_client_ca):
             return None
-        config = _read(self.ssl_config_file, "SSLConfig")
-        if not config.server_key or not config.server_cert:
-            raise ConfigError(f"Expected server_key and server_cert in {self.ssl_config_file!r}.")
-        return config
-
-
-def _numbers(path: str) -> dict[str, int]:
-    if not path:
-        return {}
-    message = _read(path, "BatchingParameters")
-    names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
-    return {name: int(getattr(message, name).value) for name in names if message.HasField(name)}
-
-
-def _read(path: str, kind: str) -> Any:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        return text_format.Parse(text, _classes()[kind]())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigError(
-            f"Expected a text file of TensorFlow Serving's {kind}. Received: {error}."
-        ) from error
-
-
-@functools.cache
-def _classes() -> dict[str, Any]:
-    """Message classes in a pool of their own, so that they never meet TensorFlow Serving's."""
-    file = descriptor_pb2.FileDescriptorProto(name="options.proto", package="options", syntax="proto3")
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for number, (key, kind) in enumerate(fields.items(), start=1):
-            repeated = key == "allowed_batch_sizes"
-            label = _FIELD.LABEL_REPEATED if repeated else _FIELD.LABEL_OPTIONAL
-            field = message.field.add(name=key, number=number, label=label)
-            if isinstance(kind, str):
-                field.type, field.type_name = _FIELD.TYPE_MESSAGE, f".options.{kind}"
-            else:
-                field.type = kind
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"options.{name}"))
-        for name in _MESSAGES
-    }
-
-
-# ---- A server for an exported model that speaks TensorFlow Serving's protocols, for a laptop ----
-
-_log = logging.getLogger("ifrp_tf.serving")
+        if not (self.tls_cert and self.tls_key):
+            raise ConfigError(
+                "Expected both tls_cert and tls_key. "
+                f"Received: tls_cert={self.tls_cert!r} and tls_key={self.tls_key!r}."
+            )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.tls_cert, self.tls_key)
+            if self.tls_client_ca:
+                context.load_verify_locations(self.tls_client_ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+        except OSError as error:  # an SSLError is one
+            received = f"{self.tls_cert!r}, {self.tls_key!r} and {self.tls_client_ca!r}: {error}"
+            raise ConfigError(
+                "Expected PEM files of a certificate (tls_cert), its key (tls_key) and, where given, "
+                f"certificates of clients (tls_client_ca). Received: {received}."
+            ) from error
+        return context
 
 
 class Server:
-    """All parts of the server, for `run` and for whoever has an event loop.
+    """All parts of the server, for `run` and for programs that have an event loop.
 
     Args:
         options: of the server.
+
+    Raises:
+        ConfigError: a package is missing that serving needs.
 
     Example:
         >>> server = Server(Options("ifrp", "saved_models/ifrp"))  # doctest: +SKIP
@@ -241,17 +168,23 @@ class Server:
     """
 
     def __init__(self, options: Options) -> None:
+        missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ConfigError(
+                f"Expected the packages {' and '.join(_PACKAGES)}. Received: no {' and no '.join(missing)}.",
+                hint="Install them: pip install 'ifrp_tf[serve]'.",
+            )
         with runtime.start_up():
-            from ifrp_tf.serving import metrics, service
-            from ifrp_tf.serving import rest as serving_rest
             from ifrp_tf.serving.batching import Batcher
+            from ifrp_tf.serving.metrics import Metrics
             from ifrp_tf.serving.model import Versions
-            from ifrp_tf.serving.rest import HttpServer
+            from ifrp_tf.serving.rest import HttpServer, Rest
+            from ifrp_tf.serving.service import Service
         if options.tensorflow_session_parallelism:
             runtime.use_threads(options.tensorflow_session_parallelism)
         self.options = options
-        self.metrics = metrics.Metrics()
-        metrics.add_process(self.metrics)
+        self.metrics = Metrics()
+        self.metrics.add_process()
         self.versions = Versions(
             options.model_name,
             options.model_base_path,
@@ -266,23 +199,26 @@ class Server:
             threads=options.num_batch_threads,
             metrics=self.metrics,
         )
-        self.service = service.Service(self.versions, self.batcher, self.metrics)
-        rest = serving_rest.Rest(
+        self.service = Service(self.versions, self.batcher, self.metrics)
+        rest = Rest(
             self.service,
             timeout=1e-3 * options.rest_api_timeout_in_ms,
-            metrics_path=options.metrics_path(),
+            metrics_path=options.metrics_path,
         )
-        self._http = HttpServer(rest.answer, serving_rest.complain, max_body=options.max_request_bytes)
-        self.metrics.gauge("ifrp_model_version", lambda: float(self.versions.number))
-        self.metrics.gauge("ifrp_queue_rows", lambda: float(self.batcher.waiting))
-        self.metrics.gauge("ifrp_http_connections", lambda: float(self._http.connections))
+        self._http = HttpServer(rest.answer, max_body=options.max_request_bytes)
+        for name, description, read in (
+            ("ifrp_model_version", "The version that is served.", lambda: self.versions.number),
+            ("ifrp_queue_rows", "Pictures that wait in the queue.", lambda: self.batcher.waiting),
+            ("ifrp_http_connections", "Open HTTP connections.", lambda: self._http.connections),
+        ):
+            self.metrics.gauge(name, description, read)
 
     async def start(self) -> None:
         """Loads the model, then listens.
 
         Raises:
             ModelError: no version works.
-            ConfigError: a port cannot be had.
+            ConfigError: a port is in use.
         """
         from ifrp_tf.serving import grpc as serving_grpc
 
@@ -296,7 +232,7 @@ class Server:
                 self._listen(f"[{options.host}]" if ":" in options.host else options.host)
                 await self._grpc.start()
             if options.rest_api_port:
-                await self._http.start(options.host, options.rest_api_port, _https(options))
+                await self._http.start(options.host, options.rest_api_port, options.tls())
         except IfrpError:
             await self.stop(0.0)
             raise
@@ -305,7 +241,7 @@ class Server:
             raise ConfigError(
                 f"Expected free ports {options.port} and {options.rest_api_port} on {options.host!r}. "
                 f"Received: {error}.",
-                hint="Is another server running? Choose others with --port and --rest_api_port.",
+                hint="Is another server running? Choose another port and rest_api_port.",
             ) from error
 
     async def stop(self, grace: float) -> None:
@@ -322,30 +258,33 @@ class Server:
     def _listen(self, host: str) -> None:
         import grpc
 
-        address, config = f"{host}:{self.options.port}", self.options.tls()
-        if config is None:
+        options = self.options
+        address = f"{host}:{options.port}"
+        if not options.tls_cert:
             self._grpc.add_insecure_port(address)
             return
+        roots = Path(options.tls_client_ca).read_bytes() if options.tls_client_ca else None
         credentials = grpc.ssl_server_credentials(
-            [(config.server_key.encode(), config.server_cert.encode())],
-            root_certificates=config.custom_ca.encode() or None,
-            require_client_auth=config.client_verify,
+            [(Path(options.tls_key).read_bytes(), Path(options.tls_cert).read_bytes())],
+            root_certificates=roots,
+            require_client_auth=roots is not None,
         )
         self._grpc.add_secure_port(address, credentials)
 
 
-def run(options: Options) -> int:
+def run(options: Options, ready: Callable[[str], None] = _log.info) -> int:
     """Serves until a signal comes.
 
     Args:
         options: of the server.
+        ready: called once with a line that names model, version and ports, when requests are answered.
 
     Returns:
         0 after SIGTERM, 130 after SIGINT; requests under way were finished (`options.drain_seconds`).
 
     Raises:
         ModelError: there is no version that works.
-        ConfigError: a port cannot be had.
+        ConfigError: a port is in use, or a package is missing.
     """
     if not Path(options.model_base_path).is_dir():  # must not wait for TensorFlow
         raise ModelError(
@@ -356,16 +295,14 @@ def run(options: Options) -> int:
         found = folder.locate(options.model_base_path).path.resolve()
         raise ConfigError(
             f"Expected a folder of numbered versions. Received: the version {str(found)!r} itself.",
-            hint=f"Use --model_base_path={found.parent}.",
+            hint=f"Use model_base_path={str(found.parent)!r}.",
         )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     _log.setLevel(logging.INFO)
-    code = asyncio.run(_serve(options))
-    sys.stdout.flush()
-    return code
+    return asyncio.run(_serve(options, ready))
 
 
-async def _serve(options: Options) -> int:
+async def _serve(options: Options, ready: Callable[[str], None]) -> int:
     server = Server(options)
     await server.start()
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
@@ -379,39 +316,20 @@ async def _serve(options: Options) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    _announce(options, server.versions.number)
+    ready(_ready_line(options, server.versions.number))
+    if options.host not in LOOPBACK and not options.tls_cert:
+        _log.warning("Pictures travel unencrypted, and whoever reaches %s may ask.", options.host)
     await stopped.wait()
     _log.info("Stopping: no more requests, at most %g s for those under way.", options.drain_seconds)
     await server.stop(options.drain_seconds)
     return 0 if received[0] == signal.SIGTERM else 130
 
 
-def _announce(options: Options, version: int) -> None:
+def _ready_line(options: Options, version: int) -> str:
     host = f"[{options.host}]" if ":" in options.host else options.host
-    scheme = "https" if options.ssl_config_file else "http"
-    doors = [
+    scheme = "https" if options.tls_cert else "http"
+    addresses = [
         *([f"gRPC {host}:{options.port}"] if options.port else []),
         *([f"{scheme}://{host}:{options.rest_api_port}"] if options.rest_api_port else []),
     ]
-    print(f"{options.model_name}/{version} is served at {' and '.join(doors)}", flush=True)  # noqa: T201
-    if options.host not in LOOPBACK and not options.ssl_config_file:
-        _log.warning("Pictures travel unencrypted, and whoever reaches %s may ask.", options.host)
-
-
-def _https(options: Options) -> ssl.SSLContext | None:
-    config = options.tls()
-    if config is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if config.custom_ca:
-        context.load_verify_locations(cadata=config.custom_ca)
-    if config.client_verify:
-        context.verify_mode = ssl.CERT_REQUIRED
-    handle, path = tempfile.mkstemp(suffix=".pem")  # readable by us only; OpenSSL takes keys from files
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"{config.server_key}\n{config.server_cert}\n")
-        context.load_cert_chain(path)
-    finally:
-        os.unlink(path)
-    return context
+    return f"{options.model_name}/{version} is served at {' and '.join(addresses)}"

@@ -1,4 +1,4 @@
-"""What a request is put through, whichever way it came: model, signature, checks, queue, deadline."""
+"""What gRPC and REST share: predictions with checks, queue and deadline; metadata and status of a model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from ifrp_tf.serving import metrics as serving_metrics
+from ifrp_tf.client.wire import GRPC_NUMBERS
 from ifrp_tf.serving.batching import Batcher, Done, Job, late
 from ifrp_tf.serving.metrics import Metrics
 from ifrp_tf.serving.model import Arrays, Refusal, ServedModel, Signature, Versions
@@ -93,8 +94,54 @@ class Service:
                 future.cancel()
             self.batcher.cancel(jobs)
 
+    def metadata(
+        self, name: str, version: int | None, label: str
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        """The signatures of a model, as TensorFlow Serving reports them.
+
+        Args:
+            name: of the model.
+            version: or None for the newest.
+            label: of a version.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        model = self.versions.find(name, version, label)
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response.model_spec.name, response.model_spec.version.value = model.name, model.version
+        found = get_model_metadata_pb2.SignatureDefMap()
+        for key, definition in model.definitions.items():
+            found.signature_def[key].CopyFrom(definition)
+        response.metadata["signature_def"].Pack(found)
+        return response
+
+    def status(
+        self, name: str, version: int | None, label: str
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        """The states of the versions, as TensorFlow Serving reports them.
+
+        Args:
+            name: of the model.
+            version: only this one; None = all.
+            label: of a version; no version has one.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        if name != self.versions.name or label:
+            self.versions.find(name, version, label)  # its error says what there is
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for status in self.versions.statuses(version):
+            entry = response.model_version_status.add()
+            entry.version = status.version
+            entry.state = get_model_status_pb2.ModelVersionStatus.State.Value(status.state)
+            entry.status.error_code = GRPC_NUMBERS[status.code]
+            entry.status.error_message = status.message
+        return response
+
     def count(self, entrypoint: str, api: str, status: str, started: float) -> None:
-        """Notes that a request is over.
+        """Records that a request is over.
 
         Args:
             entrypoint: GRPC or REST.
@@ -103,11 +150,9 @@ class Service:
             started: on the clock of `time.monotonic`.
         """
         name = self.versions.name
-        self.metrics.count(serving_metrics.REQUESTS, model_name=name, entrypoint=entrypoint, status=status)
         elapsed = 1e6 * (time.monotonic() - started)
-        self.metrics.observe(
-            serving_metrics.LATENCY, elapsed, model_name=name, API=api, entrypoint=entrypoint
-        )
+        self.metrics.requests.labels(model_name=name, entrypoint=entrypoint, status=status).inc()
+        self.metrics.latency.labels(model_name=name, API=api, entrypoint=entrypoint).observe(elapsed)
 
 
 def split(inputs: Arrays, rows: int, size: int) -> list[tuple[Arrays, int]]:

@@ -374,8 +374,8 @@ def test_neither_tensorflow_nor_keras_is_imported(protocol, address, tmp_path):
     images.write_png(portrait, SCENE)
     program = f"""
 import sys
+from ifrp_tf.client import Client
 from ifrp_tf.pictures import images
-from ifrp_tf.client.client import Client
 with Client({address!r}, protocol={protocol!r}) as client:
     images.write_png({str(output)!r}, client.recover({str(portrait)!r}))
 heavy = ("tensorflow", "tensorflow_serving", "keras", "jax", "torch", "h5py", "scipy", "cv2")

@@ -65,6 +65,11 @@ def fails(http, code, words=None, timeout=5.0):
     return error.value
 
 
+def idle(http):
+    """The connection that waits for the next request."""
+    return next(connection for connection in reversed(http._pool.pool.queue) if connection)
+
+
 def test_a_connection_is_kept_and_used_again():
     model = Model()
     with rest_server(model) as address:
@@ -158,6 +163,81 @@ def test_an_answer_that_trickles_in_is_cut_at_the_deadline(headers):
         assert time.monotonic() - start < 2.0
 
 
+def test_headers_that_trickle_in_are_cut_at_the_deadline():
+    headers = "".join(f"X-{number}: {number}\r\n" for number in range(60))
+    with talking(answer(b"{}", headers=headers), pause=0.01) as (http, _):
+        start = time.monotonic()
+        fails(http, "DEADLINE_EXCEEDED", "longer timeout", timeout=0.6)
+        assert time.monotonic() - start < 2.0
+
+
+def test_a_kept_connection_has_a_deadline_of_its_own_for_each_request():
+    model = Model()
+    with rest_server(model) as address:
+        transport = RestTransport(address, "ifrp")
+        assert transport.status(0.5)
+        model.delay = 1.0  # longer than the first request was allowed to take
+        np.testing.assert_array_equal(transport.predict(PORTRAITS, None, 20.0), 255 - PORTRAITS)
+        model.delay = 0.0
+        model.raw, model.pieces = answer(b" " * 500 + b"{}"), 0.01
+        start = time.monotonic()
+        with pytest.raises(RemoteError) as error:
+            transport.predict(PORTRAITS, None, 0.5)
+        assert error.value.code == "DEADLINE_EXCEEDED"
+        assert time.monotonic() - start < 2.0
+        assert len(model.connections) == 1
+        transport.close()
+
+
+@pytest.mark.parametrize("is_encrypted", [False, True])
+def test_a_server_that_does_not_read_is_left_at_the_deadline(is_encrypted, tmp_path):
+    """It accepts (and greets, with TLS), and then reads a little at a time."""
+    tls = certificate(tmp_path) if is_encrypted else None
+    listener = socket.create_server(("localhost", 0))
+    over = threading.Event()
+
+    def serve():
+        connection, _ = listener.accept()
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls[1], tls[0])
+            connection = context.wrap_socket(connection, server_side=True)
+        with connection, contextlib.suppress(OSError):
+            while not over.wait(0.1):
+                connection.recv(20_000)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    http = HttpConnections(f"localhost:{listener.getsockname()[1]}", tls[1] if tls else False)
+    start = time.monotonic()
+    with pytest.raises(RemoteError) as error:
+        http.ask("POST", PATH, 1.0, bytes(64 * 2**20))
+    assert error.value.code == "DEADLINE_EXCEEDED"
+    assert time.monotonic() - start < 3.0
+    over.set()
+    thread.join()
+    http.close()
+    listener.close()
+
+
+def test_several_threads_share_the_connections(caplog):
+    model = Model(delay=0.1)
+    with rest_server(model) as address:
+        transport = RestTransport(address, "ifrp")
+        answers = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(transport.predict(PORTRAITS, None, 20.0)))
+            for _ in range(12)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        transport.close()
+    assert len(answers) == 12
+    assert not caplog.records
+
+
 def test_silence_is_cut_at_the_deadline():
     with talking(b"", stay=1.0) as (http, _):
         fails(http, "DEADLINE_EXCEEDED", timeout=0.3)
@@ -176,8 +256,8 @@ def test_tls(tmp_path):
     with rest_server(Model(), tls) as address:
         http = HttpConnections(address, tls[1])
         assert http.ask("GET", PATH, 5.0)
-        assert http._idle[0].sock.version() in ("TLSv1.2", "TLSv1.3")
-        assert isinstance(http._idle[0].sock, ssl.SSLSocket)
+        assert isinstance(idle(http).sock, ssl.SSLSocket)
+        assert idle(http).sock.version() in ("TLSv1.2", "TLSv1.3")
         http.close()
         fails(HttpConnections(address, True), "UNAVAILABLE", "CERTIFICATE_VERIFY_FAILED")
         fails(HttpConnections(address), "UNAVAILABLE")
@@ -190,7 +270,7 @@ def test_nothing_is_left_open():
     with rest_server(Model()) as address:
         http = HttpConnections(address)
         http.ask("GET", PATH, 5.0)
-        sock = http._idle[0].sock
+        sock = idle(http).sock
         http.close()
         assert sock.fileno() == -1
         fails(http, "CANCELLED", "closed")

@@ -1,5 +1,6 @@
 """Tests of `client/wire`."""
 
+import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -293,3 +294,16 @@ def test_certificates(tmp_path):
     for path in (tmp_path / "none.pem", tmp_path / "empty.pem", __file__, tmp_path):
         with pytest.raises(ConfigError, match="PEM"):
             read_certificates(path)
+
+
+def test_the_codes_are_those_of_grpc():
+    assert {code.name: code.value[0] for code in grpc.StatusCode} == wire.GRPC_NUMBERS
+
+
+def test_a_code_survives_the_way_over_http():
+    lost = {"OUT_OF_RANGE", "DATA_LOSS", "UNKNOWN", "ABORTED", "RESOURCE_EXHAUSTED"}
+    for name, status in wire.HTTP_STATUSES.items():
+        assert (wire.code_of_http(status) == name) is (name not in lost), name
+    assert wire.code_of_http(429) == "UNAVAILABLE"
+    assert wire.code_of_http(413) == "RESOURCE_EXHAUSTED"
+    assert wire.code_of_http(302) == "UNKNOWN"

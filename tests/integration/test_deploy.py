@@ -6,15 +6,27 @@ our server.
 
 import pytest
 import yaml
-from deployment import DEPLOY, compose, container, documents, flags, kubernetes, mounted, on_this_machine, pod
+from deployment import (
+    DEPLOY,
+    compose,
+    container,
+    documents,
+    flags,
+    for_our_server,
+    kubernetes,
+    mounted,
+    on_this_machine,
+    pod,
+)
+from google.protobuf import text_format
 from helpers import ROOT
 
 from ifrp_tf.serving.server import Options
 
 # Of tensorflow_model_server, as its --help spells them; one that it does not know ends it.
 FLAGS = {
-    "port": int, "rest_api_port": int, "model_name": str, "model_base_path": str, "enable_batching": str,
-    "batching_parameters_file": str, "monitoring_config_file": str, "file_system_poll_wait_seconds": int,
+    "port", "rest_api_port", "model_name", "model_base_path", "enable_batching",
+    "batching_parameters_file", "monitoring_config_file", "file_system_poll_wait_seconds",
 }  # fmt: skip
 
 
@@ -30,26 +42,30 @@ def test_both_start_the_stock_server_in_the_same_way(tmp_path):
     for name, text in kubernetes()["ConfigMap", "ifrp-serving"]["data"].items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     ours, theirs = options(on_this_machine(), DEPLOY), options(flags(there["args"]), tmp_path)
-    assert ours.metrics_path() == theirs.metrics_path() != ""
-    elsewhere = {"model_base_path", "batching_parameters_file", "monitoring_config_file"}
-    apart = {*elsewhere, "file_system_poll_wait_seconds"}
+    assert ours.metrics_path == theirs.metrics_path != ""
+    apart = {"model_base_path", "file_system_poll_wait_seconds"}
     first, second = ({k: v for k, v in vars(one).items() if k not in apart} for one in (ours, theirs))
     assert first == second
 
 
 def options(given, folder):
-    """Our server's, with its files from a folder: they are TensorFlow Serving's messages, spelt as there."""
-    made = {name: FLAGS[name](value) for name, value in given.items()}
+    """Our server's settings that do the same, with the text files from a folder."""
+    assert set(given) <= FLAGS
+    made = for_our_server(given, folder)
     made["enable_batching"] = {"true": True, "false": False}[given["enable_batching"]]
-    for name in ("batching_parameters_file", "monitoring_config_file"):
-        made[name] = str(folder / given[name].rsplit("/", 1)[1])
-    return Options(**made)
+    texts = ("model_name", "model_base_path", "metrics_path", "enable_batching")
+    return Options(**{name: value if name in texts else int(value) for name, value in made.items()})
 
 
-def test_the_servers_files_are_read():
+def test_the_servers_files_are_read(tmp_path):
     made = options(on_this_machine(), DEPLOY)
     assert (made.max_batch_size, made.max_enqueued_batches) == (16, 10)
     assert (made.batch_timeout_micros, made.num_batch_threads) == (2000, 2)
+    for name in ("batching.txt", "monitoring.txt"):
+        text = (DEPLOY / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace("max_batch_size", "max_bath_size"), encoding="utf-8")
+    with pytest.raises(text_format.ParseError, match="max_bath_size"):
+        options(on_this_machine(), tmp_path)
 
 
 def test_compose_mounts_what_is_there_where_the_flags_look_for_it():
@@ -86,7 +102,7 @@ def test_the_ports_and_labels_of_kubernetes_meet():
     ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
     assert ports == {"grpc": int(given["port"]), "http": int(given["rest_api_port"])}
     assert notes["prometheus.io/port"] == given["rest_api_port"]
-    assert notes["prometheus.io/path"] == options(on_this_machine(), DEPLOY).metrics_path()
+    assert notes["prometheus.io/path"] == options(on_this_machine(), DEPLOY).metrics_path
     for probe in ("startupProbe", "readinessProbe"):
         assert container()[probe]["httpGet"]["port"] == "http"
     assert container()["livenessProbe"]["tcpSocket"]["port"] in ports

@@ -1,6 +1,6 @@
 """The README's lines for Python and for clients of the server, run as they stand there but for the ports.
 
-The server has the flags of `deploy/compose.yaml`; its check of health and Kubernetes' probes are tried too.
+The server has the settings of `deploy/compose.yaml`; its check of health and Kubernetes' probes are tried.
 """
 
 import base64
@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ports():
     """A running server: where the README looks for it -> where it is."""
-    given = deployment.on_this_machine()
+    given = deployment.for_our_server(deployment.on_this_machine(), deployment.DEPLOY)
     port, rest_port = given.pop("port"), given.pop("rest_api_port")
     base, name = given.pop("model_base_path"), given.pop("model_name")
     with started(base, name, *(f"--{key}={value}" for key, value in given.items())) as (address, free):

@@ -11,12 +11,12 @@ import tensorflow as tf
 from served import NAME, SIDE, direct, portraits, wait_for
 from tensorflow_serving.apis import get_model_status_pb2
 
+from ifrp_tf.client.wire import HTTP_STATUSES
 from ifrp_tf.core.errors import ModelError, ServingError
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.serving.model import (
     AVAILABLE,
     END,
-    HTTP,
     MAX_MESSAGE,
     Refusal,
     ServedModel,
@@ -29,7 +29,7 @@ from ifrp_tf.serving.model import (
 
 
 def test_codes_are_those_of_grpc_and_http():
-    assert all(hasattr(grpc.StatusCode, name) for name in HTTP)
+    assert {code.name for code in grpc.StatusCode} == set(HTTP_STATUSES)
     assert Refusal("INVALID_ARGUMENT", "x").http == 400
     assert Refusal("UNAVAILABLE", "x").http == 503
     assert Refusal("UNAVAILABLE", "x", overloaded=True).http == 429

@@ -1,6 +1,7 @@
 """Tests of `serving/server`."""
 
 import contextlib
+import importlib.util
 import json
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -20,59 +22,48 @@ from served import NAME, direct, portraits, wait_for
 from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.serving.server import Options, server
 
-# ---- Flags and text files of TensorFlow Serving ----
-
-BATCHING = """
-# as in TensorFlow Serving's documentation
-max_batch_size { value: 32 }
-batch_timeout_micros { value: 500 }
-max_enqueued_batches { value: 100 }
-num_batch_threads { value: 2 }
-pad_variable_length_inputs: true
-allowed_batch_sizes: 8
-allowed_batch_sizes: 32
-"""
+# ---- Settings ----
 
 
 def options(**settings):
     return Options("ifrp", "models", **settings)
 
 
-def test_a_batching_file_replaces_flags(tmp_path):
-    path = tmp_path / "batching.txt"
-    path.write_text(BATCHING)
-    made = options(batching_parameters_file=str(path), max_batch_size=4)
-    assert (made.max_batch_size, made.batch_timeout_micros, made.num_batch_threads) == (32, 500, 2)
-    assert made.capacity == 3200
-    path.write_text("max_batch_size { value: 5000 }")
-    with pytest.raises(ConfigError, match="max_batch_size from 1 to 4096"):
-        options(batching_parameters_file=str(path))
-    path.write_text("max_bath_size { value: 5 }")
-    with pytest.raises(ConfigError, match="max_bath_size"):
-        options(batching_parameters_file=str(path))
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A certificate for localhost, which is its own authority, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    try:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+             "-keyout", key, "-out", certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the program openssl to make a certificate")
+    return str(certificate), str(key)
 
 
-def test_a_monitoring_file_says_where_metrics_are(tmp_path):
-    assert options().metrics_path() == "/monitoring/prometheus/metrics"
-    path = tmp_path / "monitoring.txt"
-    for text, expected in {
-        'prometheus_config { enable: true, path: "/metrics" }': "/metrics",
-        "prometheus_config { enable: true }": "/monitoring/prometheus/metrics",
-        "": "",
-    }.items():
-        path.write_text(text)
-        assert options(monitoring_config_file=str(path)).metrics_path() == expected
-
-
-def test_a_certificate_needs_its_key(tmp_path):
-    path = tmp_path / "ssl.txt"
-    path.write_text('server_key: "a\\nb" server_cert: "c" client_verify: false')
-    made = options(ssl_config_file=str(path)).tls()
-    assert (made.server_key, made.server_cert, made.custom_ca) == ("a\nb", "c", "")
+def test_a_certificate_needs_its_key(pair, tmp_path):
+    certificate, key = pair
     assert options().tls() is None
-    path.write_text('server_cert: "c"')
-    with pytest.raises(ConfigError, match="server_key and server_cert"):
-        options(ssl_config_file=str(path))
+    context = options(tls_cert=certificate, tls_key=key).tls()
+    assert context.verify_mode is ssl.CERT_NONE
+    context = options(tls_cert=certificate, tls_key=key, tls_client_ca=certificate).tls()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    for settings in ({"tls_cert": certificate}, {"tls_key": key}, {"tls_client_ca": certificate}):
+        with pytest.raises(ConfigError, match="both tls_cert and tls_key"):
+            options(**settings)
+    (tmp_path / "empty.pem").write_text("")
+    for settings in (
+        {"tls_cert": key},
+        {"tls_key": str(tmp_path / "empty.pem")},
+        {"tls_client_ca": "nowhere"},
+    ):
+        with pytest.raises(ConfigError, match=r"Expected PEM files .* Received: "):
+            options(**{"tls_cert": certificate, "tls_key": key} | settings)
 
 
 def test_channel_arguments():
@@ -91,9 +82,9 @@ def test_channel_arguments():
         {"num_batch_threads": 0},
         {"max_request_bytes": 1},
         {"drain_seconds": 60},
-        {"batching_parameters_file": "nowhere"},
-        {"monitoring_config_file": "nowhere"},
-        {"ssl_config_file": "nowhere"},
+        {"max_batch_size": 5000},
+        {"metrics_path": "metrics"},
+        {"tls_cert": "nowhere", "tls_key": "nowhere"},
     ],
 )
 def test_wrong_settings(settings):
@@ -145,7 +136,7 @@ def test_a_port_that_is_taken_is_told():
         (["--model_base_path=nowhere"], 3, "Expected a folder of versions"),
         (["--port=1", "--rest_api_port=1"], 2, "two different ports"),
         (["--max_batch_size=0"], 2, "max_batch_size from 1"),
-        (["--batching_parameters_file=nowhere"], 2, "BatchingParameters"),
+        (["--tls_cert=nowhere", "--tls_key=nowhere"], 2, "Expected PEM files"),
     ],
 )
 def test_wrong_usage_is_told_at_once(flags, code, words):
@@ -156,7 +147,7 @@ def test_wrong_usage_is_told_at_once(flags, code, words):
 
 
 def test_a_version_itself_is_no_folder_of_versions():
-    with pytest.raises(ConfigError, match="--model_base_path="):
+    with pytest.raises(ConfigError, match="Use model_base_path="):
         server.run(Options(NAME, str(served.released() / "1")))
 
 
@@ -215,7 +206,8 @@ def test_clients_that_hang_hold_up_nobody():
     """Connections that say nothing, half a request, and ones that read no answer, beside ones that work."""
     with served.inside() as door, contextlib.ExitStack() as stack:
         body = json.dumps({"instances": portraits(4).tolist()}).encode()
-        head = f"POST /v1/models/{NAME}:predict HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        path = f"/v1/models/{NAME}:predict"
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         for number in range(60):
             client = stack.enter_context(socket.create_connection(("127.0.0.1", door.rest_port)))
             client.sendall([b"", head[:20], head + body[:100], head + body][number % 4])
@@ -235,27 +227,52 @@ def test_stopping_leaves_no_thread():
     wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith(("batch_", "versions"))])
 
 
-def test_encrypted_ports(tmp_path):
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    try:
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-             "-keyout", key, "-out", certificate],
-            check=True, capture_output=True,
-        )  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("needs the program openssl to make a certificate")
-    config = tmp_path / "ssl.txt"
-    pair = {"server_key": key.read_text(), "server_cert": certificate.read_text()}
-    config.write_text("\n".join(f"{name}: {json.dumps(value)}" for name, value in pair.items()))
-    with served.inside(ssl_config_file=str(config)) as door:
-        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
-        with grpc.secure_channel(f"localhost:{door.port}", credentials) as channel:
-            stub = served.prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            assert stub.Predict(served.request(portrait=portraits(1)), timeout=20).outputs
+def test_encrypted_ports(pair):
+    certificate, key = pair
+    with served.inside(tls_cert=certificate, tls_key=key) as door:
+        credentials = grpc.ssl_channel_credentials(Path(certificate).read_bytes())
+        assert answers(door, credentials)
         with pytest.raises(grpc.RpcError):
             door.photos(portraits(1), timeout=2)
-        trust = ssl.create_default_context(cafile=str(certificate))
-        with urllib.request.urlopen(f"https://localhost:{door.rest_port}/healthz", context=trust) as answer:
-            assert answer.read() == b"ok\n"
+        trust = ssl.create_default_context(cafile=certificate)
+        assert health(door, trust) == b"ok\n"
+
+
+def test_clients_without_a_certificate_are_not_answered_where_one_is_asked_for(pair):
+    certificate, key = pair
+    with served.inside(tls_cert=certificate, tls_key=key, tls_client_ca=certificate) as door:
+        roots = Path(certificate).read_bytes()
+        assert answers(door, grpc.ssl_channel_credentials(roots, Path(key).read_bytes(), roots))
+        with pytest.raises(grpc.RpcError):
+            answers(door, grpc.ssl_channel_credentials(roots))
+        trust = ssl.create_default_context(cafile=certificate)
+        with pytest.raises(OSError, match=r"(?i)certificate required|reset|EOF|closed"):
+            health(door, trust)
+        trust.load_cert_chain(certificate, key)
+        assert health(door, trust) == b"ok\n"
+
+
+def answers(door, credentials):
+    with grpc.secure_channel(f"localhost:{door.port}", credentials) as channel:
+        stub = served.prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        return stub.Predict(served.request(portrait=portraits(1)), timeout=20).outputs
+
+
+def health(door, trust):
+    with urllib.request.urlopen(f"https://localhost:{door.rest_port}/healthz", context=trust) as answer:
+        return answer.read()
+
+
+def test_the_metrics_are_where_the_settings_say():
+    with served.inside(metrics_path="/metrics") as door:
+        assert door.http("GET", "/metrics")[0] == 200
+        assert door.http("GET", "/monitoring/prometheus/metrics")[0] == 404
+    with served.inside(metrics_path="") as door:
+        assert door.http("GET", "/monitoring/prometheus/metrics")[0] == 404
+
+
+def test_missing_packages_are_named(monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "aiohttp" else found(name))
+    with pytest.raises(ConfigError, match=r"Received: no aiohttp\. .*pip install 'ifrp_tf\[serve\]'"):
+        server.Server(Options(NAME, str(served.released())))

@@ -68,5 +68,7 @@ def test_split():
 
 def test_outcomes_are_counted(service):
     service.count("GRPC", "predict", "OK", time.monotonic() - 0.5)
-    assert service.metrics.total(REQUESTS) == 1
-    assert f'{LATENCY}_count{{API="predict",entrypoint="GRPC",model_name="toy"}} 1' in service.metrics.text()
+    lines = service.metrics.text().splitlines()
+    assert f'{REQUESTS}{{entrypoint="GRPC",model_name="toy",status="OK"}} 1.0' in lines
+    assert f'{LATENCY}_count{{API="predict",entrypoint="GRPC",model_name="toy"}} 1.0' in lines
+    assert f'{LATENCY}_bucket{{API="predict",entrypoint="GRPC",le="393464.0",model_name="toy"}} 0.0' in lines

@@ -1,11 +1,35 @@
 """The files in `deploy/`, read strictly."""
 
 import functools
+from pathlib import Path
 
 import yaml
+from google.protobuf import message_factory, text_format
 from helpers import ROOT
 
+from ifrp_tf.client.wire import make_pool
+
 DEPLOY = ROOT / "deploy"
+
+# TensorFlow Serving's messages for its text files, which no package ships. Only the names matter in text.
+_SCHEMA = {
+    "google.protobuf.Int64Value": ((1, "value", "int64"),),
+    "google.protobuf.StringValue": ((1, "value", "string"),),
+    "google.protobuf.BoolValue": ((1, "value", "bool"),),
+    "tensorflow.serving.BatchingParameters": (
+        (1, "max_batch_size", "google.protobuf.Int64Value"),
+        (2, "batch_timeout_micros", "google.protobuf.Int64Value"),
+        (3, "max_enqueued_batches", "google.protobuf.Int64Value"),
+        (4, "num_batch_threads", "google.protobuf.Int64Value"),
+        (5, "thread_pool_name", "google.protobuf.StringValue"),
+        (6, "allowed_batch_sizes", "int64[]"),
+        (7, "pad_variable_length_inputs", "bool"),
+        (8, "enable_large_batch_splitting", "google.protobuf.BoolValue"),
+        (9, "max_execution_batch_size", "google.protobuf.Int64Value"),
+    ),
+    "tensorflow.serving.PrometheusConfig": ((1, "enable", "bool"), (2, "path", "string")),
+    "tensorflow.serving.MonitoringConfig": ((1, "prometheus_config", "tensorflow.serving.PrometheusConfig"),),
+}
 
 
 class _Strict(yaml.SafeLoader):
@@ -69,3 +93,23 @@ def mounted():
 def on_this_machine():
     """The flags of `compose.yaml`, with what it mounts at its place in this checkout."""
     return {name: str(mounted().get(value, value)) for name, value in flags(compose()["command"]).items()}
+
+
+def for_our_server(given, folder):
+    """Flags of `tools/serve.py` that do what flags of TensorFlow Serving do, its text files from a folder.
+
+    A name in the files that TensorFlow Serving does not know is an error.
+    """
+    made = dict(given)
+    batching = _read(Path(folder, Path(made.pop("batching_parameters_file")).name), "BatchingParameters")
+    monitoring = _read(Path(folder, Path(made.pop("monitoring_config_file")).name), "MonitoringConfig")
+    for name in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"):
+        assert batching.HasField(name)
+        made[name] = str(getattr(batching, name).value)
+    assert monitoring.prometheus_config.enable
+    return made | {"metrics_path": monitoring.prometheus_config.path}
+
+
+def _read(path, kind):
+    found = make_pool(_SCHEMA).FindMessageTypeByName(f"tensorflow.serving.{kind}")
+    return text_format.Parse(path.read_text(encoding="utf-8"), message_factory.GetMessageClass(found)())

@@ -1,11 +1,24 @@
 """Clients that ask and misbehave, against a real server."""
 
+import random
+
 import numpy as np
 import pytest
 import served
 from served import NAME, direct, portraits
 
-from hardening.soak.load import KINDS, Tally, _Client, ask, percentile, predict_request, read_photos
+from hardening.soak.load import (
+    KINDS,
+    Rest,
+    Tally,
+    _Client,
+    ask,
+    percentile,
+    predict_body,
+    predict_request,
+    read_body,
+    read_photos,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +44,37 @@ def test_every_answer_is_checked(door):
     assert [words.split(":")[0] for words in failed] == ["NOT_FOUND"] * 2
 
 
+def over_rest(door, pictures, name=NAME):
+    expected = direct(pictures)
+    bodies = [predict_body(one[None]) for one in pictures]
+    return Rest(
+        door.rest_port,
+        name,
+        bodies,
+        lambda place, answer: bool((read_body(answer)[0] == expected[place]).all()),
+    )
+
+
+def test_answers_over_rest_are_checked_too(door, monkeypatch):
+    monkeypatch.setattr("hardening.soak.load.REST_SHARE", 1.0)
+    pictures = portraits(4)
+    requests = [predict_request(NAME, one[None]) for one in pictures]
+    address = f"127.0.0.1:{door.port}"
+    tally = ask(address, requests, None, clients=2, count=20, rest=over_rest(door, pictures))
+    assert (tally.answered, tally.total) == (20, 20)
+    wrong = Rest(door.rest_port, NAME, [predict_body(pictures[:1])] * 4, lambda place, answer: False)
+    assert ask(address, requests, None, clients=2, count=5, rest=wrong).wrong == 5
+    unknown = over_rest(door, pictures, "nobody")
+    failed = ask(address, requests, None, clients=1, count=2, rest=unknown).failed
+    assert [words[:9] for words in failed] == ["REST: 404"] * 2
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_way_to_misbehave_leaves_the_server_answering(door, kind):
     pictures = portraits(1)
     address, requests = f"127.0.0.1:{door.port}", [predict_request(NAME, pictures)]
-    import random
-
-    client = _Client(address, requests, lambda place, answer: True, door.rest_port, random.Random(0))
+    rest = over_rest(door, pictures)
+    client = _Client(address, requests, lambda place, answer: True, rest, random.Random(0))
     for _ in range(12):
         client._misbehave(kind)
     client._ask(0, tally := Tally())
