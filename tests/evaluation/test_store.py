@@ -39,7 +39,7 @@ def test_a_row_survives_its_line_bit_for_bit(row):
 
 
 @pytest.mark.parametrize(
-    "line", [{}, [], {"kind": "other"}, {"kind": "photo"}, {**store.encode(PAIR), "recovered": 3}]
+    "line", [{}, [], {"kind": "other"}, {"kind": "photo"}, {**store.encode(PAIR), "model": 3}]
 )
 def test_what_is_no_row_is_refused(line):
     with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
