@@ -11,12 +11,12 @@ from helpers import as_list
 
 from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.core.errors import ConfigError, ModelError
-from ifrp_tf.systems.ifrp.settings import PRESETS, ModelConfig
 from ifrp_tf.nn.folding import fold_batch_norms
 from ifrp_tf.nn.layers import BoundTransform, ResizeConv2D, SpatialTransformer
-from ifrp_tf.systems.ifrp.localisation import ComposeTransforms
 from ifrp_tf.pictures import images
 from ifrp_tf.release.onnx import Session, build
+from ifrp_tf.systems.ifrp.localisation import ComposeTransforms
+from ifrp_tf.systems.ifrp.settings import PRESETS, ModelConfig
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
