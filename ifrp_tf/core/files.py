@@ -1,21 +1,30 @@
-"""Files: what users name as input, reading, and writing that happens whole or not at all."""
+"""Files: pictures that users name, reading, writing as a whole or not at all, locks, JSON lines, hashes."""
 
 from __future__ import annotations
 
 import difflib
+import errno
 import glob
+import hashlib
+import json
 import logging
 import os
 import re
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from ifrp_tf.core.errors import DataError, ImageError
 
-# ---- What touches the disk: find pictures in a folder, read a file without blocking, write ----
+try:
+    import fcntl
+except ImportError:  # Windows: processes are not kept apart there
+    fcntl = None  # type: ignore[assignment]
 
 IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 """Names (in lower case) that desktops leave behind; names that start with a dot are ignored as well."""
@@ -98,11 +107,60 @@ def missing_hint(path: str | Path) -> str:
     return f"Nothing is named {name!r} in {str(folder)!r}{found} (working directory {os.getcwd()!r})."
 
 
-def write_bytes_atomic(path: str | Path, data: bytes) -> None:
-    """Writes a file whole or not at all: a reader, a crash or a full disk never leaves a part of it.
+@contextmanager
+def atomic(path: str | Path, *, folder: bool = False, note: str = "") -> Iterator[Path]:
+    """Gives a file or a folder its name when it is complete: a reader, a crash or a full disk sees no part.
 
-    The bytes go to a hidden temporary file in the same folder, to the disk, and then onto the name in one
-    step. Folders are made as needed; an existing file is replaced.
+    What is written under the hidden temporary name goes to the disk and then takes the name in one step, in
+    place of a file or folder that has it. Where the body raises, nothing is left behind. Folders above are
+    made as needed.
+
+    Args:
+        path: The name.
+        folder: Whether it is a folder; then the temporary one exists already.
+        note: Follows "could not be written" in the message of an error.
+
+    Yields:
+        The temporary name, beside `path`: `.<16 hexadecimal digits>.tmp`.
+
+    Raises:
+        DataError: It could not be written; what had the name before is untouched.
+
+    Example:
+
+    >>> with atomic("cache/pixels.npy") as temporary, open(temporary, "wb") as file:  # doctest: +SKIP
+    ...     np.save(file, pixels)
+    """
+    path = Path(path)
+    temporary, former = (path.parent / f".{secrets.token_hex(8)}.tmp" for _ in range(2))
+    try:
+        if "\0" in str(path):
+            raise OSError(errno.EINVAL, "a NUL character in the name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if folder:
+                temporary.mkdir()
+            yield temporary
+            for each in (*(temporary.rglob("*") if folder else ()), temporary):
+                _sync(each)
+            if folder and path.is_dir():
+                os.replace(path, former)  # only an empty folder can be replaced in one step
+            os.replace(temporary, path)
+        except BaseException:  # also Ctrl-C: nothing is left behind
+            _remove(temporary)
+            raise
+        finally:
+            _remove(former)
+    except OSError as error:
+        why = error.strerror or str(error)
+        message = f"{str(path)!r} could not be written{note}: {why}."
+        raise DataError(message, hint="Check that the folder is writable and the disk not full.") from error
+    with suppress(OSError):  # makes the new name survive a power cut; not every system can open a folder
+        _sync(path.parent)
+
+
+def write_bytes_atomic(path: str | Path, data: bytes) -> None:
+    """Writes a file as a whole or not at all, see `atomic`.
 
     Args:
         path: Where to write.
@@ -115,37 +173,191 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
 
     >>> write_bytes_atomic("out/report.json", b"{}")  # doctest: +SKIP
     """
-    path = Path(path)
-    # Opened by hand, not by `tempfile`, whose files only their owner may read.
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with atomic(path, note=f" ({len(data):,} bytes)") as temporary:
+        temporary.write_bytes(data)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:  # also Ctrl-C: nothing is left behind
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        message = f"{str(path)!r} could not be written ({len(data):,} bytes): {why}."
-        raise DataError(message, hint="Check that the folder is writable and the disk not full.") from error
-    _sync_folder(path.parent)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
-    # Makes the new name survive a power cut; not every system can open a folder.
+def _remove(path: Path) -> None:
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path, *, waiting: Callable[[], None] | None = None) -> Iterator[BinaryIO]:
+    """Holds a lock file: of the processes that lock it one is inside at a time.
+
+    Args:
+        path: Of the lock file, which is made and stays.
+        waiting: Called before it waits for another process; None: it does not wait.
+
+    Yields:
+        The open file. A child process that inherits its descriptor holds the lock as well.
+
+    Raises:
+        BlockingIOError: Another process holds it, and `waiting` is None.
+        OSError: The file cannot be made.
+
+    Example:
+
+    >>> with locked("runs/a/.lock"):  # doctest: +SKIP
+    ...     train()
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as file:
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            _lock(file)
+        except BlockingIOError:
+            if waiting is None:
+                raise
+            waiting()
+            _lock(file, wait=True)
+        yield file
+
+
+def _lock(file: BinaryIO, *, wait: bool = False) -> None:
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass  # a file system without locks
+
+
+class JsonLines:
+    """A file of JSON objects, one a line, open for adding; one process at a time.
+
+    A last line that a kill cut is removed when the file is opened; damaged lines are passed over.
+
+    Args:
+        path: Of the file; made where it is missing, and folders above it.
+
+    Raises:
+        BlockingIOError: Another process has it open.
+        OSError: It cannot be opened for writing.
+
+    Example:
+
+    >>> with JsonLines("rows.jsonl") as rows:  # doctest: +SKIP
+    ...     known = list(rows)
+    ...     rows.append([{"name": "ann"}])
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._threads = threading.Lock()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self.path, "a+b")  # noqa: SIM115 - stays open, holding the lock
+        try:
+            _lock(self._file)
+            self._file.seek(0)
+            self._file.truncate(sum(len(line) for line in self._file if line.endswith(b"\n")))
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The objects from the first on; add none meanwhile."""
+        self._file.seek(0)
+        yield from filter(None, map(_parsed, self._file))
+
+    def append(self, values: Iterable[dict[str, Any]]) -> None:
+        """Adds lines, on the disk when this returns; any thread may.
+
+        Raises:
+            DataError: They could not be written.
+        """
+        data = b"".join(json.dumps(value).encode() + b"\n" for value in values)
+        try:
+            with self._threads:
+                self._file.write(data)
+                self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise DataError(f"{str(self.path)!r} could not be written: {error.strerror}.") from error
+
+    def clear(self) -> None:
+        """Removes all lines."""
+        self._file.truncate(0)
+
+    def close(self) -> None:
+        """Closes the file and gives the lock back."""
+        self._file.close()
+
+
+def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines, without opening it for writing.
+
+    Args:
+        path: Of the file; where it does not exist, the result is empty. Damaged lines and a last line that a
+            kill cut are passed over.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return list(filter(None, map(_parsed, file)))
+    except FileNotFoundError:
+        return []
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's content, 64 hexadecimal digits.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(paths: Iterable[Path], *, root: Path | None = None, start: str = "") -> str:
+    """The SHA-256 over names, sizes and times of files: equal ones hold equal files, as far as can be seen.
+
+    Args:
+        paths: Of the files, in an order that does not change.
+        root: Names are relative to it; None: as they are.
+        start: Text hashed first, such as settings on which a result depends as well.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        OSError: A file is missing.
+    """
+    digest = hashlib.sha256(start.encode())
+    for path in paths:
+        status, name = path.stat(), path.relative_to(root) if root else path
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def list_pictures(
@@ -247,11 +459,8 @@ def _natural(path: Path) -> tuple[list[tuple[tuple[bool, int, str], ...]], str]:
     return key, os.fspath(path)
 
 
-# ---- Whether what a command line names is there: asked before anything heavy is imported ----
-
-
 def require(*paths: str) -> None:
-    """Refuses a path that leads nowhere; that something usable lies there is for its reader to say.
+    """Refuses a path that does not exist, before anything heavy is imported.
 
     Args:
         paths: files or folders; empty ones are left out, and so are patterns (`*.png`).

@@ -14,6 +14,7 @@ import numpy as np
 
 from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import DataError, ImageError
+from ifrp_tf.core.files import atomic, fingerprint, write_bytes_atomic
 from ifrp_tf.pictures import images
 
 
@@ -140,11 +141,8 @@ def _decode(path: Path, config: DataConfig, into: np.ndarray) -> str | None:
 
 
 def _cache_key(root: Path, files: list[Path], config: DataConfig) -> str:
-    digest = hashlib.sha256(f"{config.side} {config.crop}".encode())
-    for path in files:
-        status = path.stat()
-        digest.update(f"{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return f"photos-{digest.hexdigest()[:16]}"
+    start = f"{config.side} {config.crop}"
+    return f"photos-{fingerprint(files, root=root, start=start)[:16]}"
 
 
 def _read_cache(stem: Path) -> PhotoSet | None:
@@ -157,9 +155,7 @@ def _read_cache(stem: Path) -> PhotoSet | None:
 
 
 def _write_cache(stem: Path, photos: PhotoSet) -> None:
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    temporary = stem.with_name(f".{stem.name}.{os.getpid()}.npy")
-    np.save(temporary, photos.pixels)
-    os.replace(temporary, stem.with_suffix(".npy"))
+    with atomic(stem.with_suffix(".npy")) as temporary, open(temporary, "wb") as file:
+        np.save(file, photos.pixels)
     lists = {"names": photos.names, "dropped": photos.dropped}
-    images.write_bytes_atomic(stem.with_suffix(".json"), json.dumps(lists).encode())
+    write_bytes_atomic(stem.with_suffix(".json"), json.dumps(lists).encode())

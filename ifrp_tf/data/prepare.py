@@ -121,11 +121,8 @@ def photos_of(request: Request, names: Sequence[str]) -> PhotoSet:
 def _key(request: Request, *folders: Sequence[Path]) -> str:
     """A digest of everything that the result depends on."""
     settings = {**dataclasses.asdict(request), "output": ""}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in (path for folder in folders for path in folder):
-        status = path.stat()
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    start = json.dumps(settings, sort_keys=True)
+    return files.fingerprint((path for folder in folders for path in folder), start=start)
 
 
 def _same(key: str, found: dict[str, Any], output: Path) -> None:
@@ -159,10 +156,8 @@ def _save(path: Path, values: dict[str, Any]) -> None:
 
 
 def _kept(path: Path, entry: dict[str, Any] | None) -> bool:
-    from ifrp_tf.data import shards
-
     whole = entry is not None and path.is_file() and path.stat().st_size == entry["bytes"]
-    return whole and entry is not None and shards.checksum(path) == entry["sha256"]
+    return whole and entry is not None and files.sha256(path) == entry["sha256"]
 
 
 def _plan(names: Sequence[str], request: Request) -> dict[str, list[str]]:

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import logging
-import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from ifrp_tf.core import files
 from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.core.types import Tensor
@@ -51,28 +48,16 @@ def write_shard(path: Path, records: Iterable[Mapping[str, Any]]) -> dict[str, A
     Raises:
         DataError: If it cannot be written.
     """
-    temporary, count = path.parent / f".{secrets.token_hex(8)}.tmp", 0
+    count = 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for count, record in enumerate(records, start=1):  # noqa: B007
-                writer.write(_serialised(record))
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        entry = {"count": count, "bytes": temporary.stat().st_size, "sha256": checksum(temporary)}
-        os.replace(temporary, path)
-    except (OSError, tf.errors.OpError) as error:
+        with files.atomic(path) as temporary:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for count, record in enumerate(records, start=1):  # noqa: B007
+                    writer.write(_serialised(record))
+            entry = {"count": count, "bytes": temporary.stat().st_size, "sha256": files.sha256(temporary)}
+    except tf.errors.OpError as error:
         raise DataError(f"{str(path)!r} could not be written: {error}.", hint="Is the disk full?") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return entry
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _serialised(record: Mapping[str, Any]) -> bytes:
@@ -146,9 +131,9 @@ class Prepared:
 
     def mean_of_photos(self) -> np.ndarray:
         """Computes `mean_face`, a picture at a time."""
-        files = [str(self.folder / entry["file"]) for entry in self.manifest["train"]]
+        names = [str(self.folder / entry["file"]) for entry in self.manifest["train"]]
         side, total = self.manifest["data"]["side"], np.zeros(3, np.float64)
-        for record in tf.data.TFRecordDataset(files):
+        for record in tf.data.TFRecordDataset(names):
             total = total + _photo(record, side)[1].numpy()
         return np.round(total / len(self)).astype(np.uint8)
 
@@ -170,9 +155,9 @@ class Prepared:
 
     def load(self, part: str = "validation", *, limit: int = 0) -> PhotoSet:
         """The first `limit` (0: all) photographs of a part, `train` or `validation`, in memory."""
-        files = [str(self.folder / entry["file"]) for entry in self.manifest[part]]
+        names = [str(self.folder / entry["file"]) for entry in self.manifest[part]]
         side = self.manifest["data"]["side"]
-        found = tf.data.TFRecordDataset(files).take(limit or -1)
+        found = tf.data.TFRecordDataset(names).take(limit or -1)
         rows = list(found.map(lambda record: _photo(record, side), num_parallel_calls=2).as_numpy_iterator())
         return PhotoSet(np.stack([row[1] for row in rows]), tuple(row[0].decode() for row in rows))
 
@@ -198,7 +183,7 @@ class Prepared:
 
     def _records(self, position: int, seed: int) -> tf.data.Dataset:
         """(serialised record, turn of its portraits) from `position` on, without end."""
-        files = tf.constant([str(self.folder / entry["file"]) for entry in self.manifest["train"]])
+        names = tf.constant([str(self.folder / entry["file"]) for entry in self.manifest["train"]])
         counts = [entry["count"] for entry in self.manifest["train"]]
         passed, rest = divmod(position, sum(counts))
         place = 0
@@ -207,7 +192,7 @@ class Prepared:
 
         def shard(visit: Tensor) -> tf.data.Dataset:
             number = _shard_at(visit, len(counts), seed)
-            whole = tf.data.TFRecordDataset(tf.gather(files, number)).batch(max(counts))
+            whole = tf.data.TFRecordDataset(tf.gather(names, number)).batch(max(counts))
             return whole.flat_map(lambda records: shuffled(records, visit))
 
         def shuffled(records: Tensor, visit: Tensor) -> tf.data.Dataset:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ifrp_tf.core.errors import DataError, ImageError
+from ifrp_tf.core.files import fingerprint
 from ifrp_tf.pictures import images
 
 
@@ -220,11 +220,7 @@ def read(files: Mapping[str, Path], side: int, *, rule: str = "letterbox") -> Pi
 
 def digest(files: Iterable[Path]) -> str:
     """A hash over names, sizes and times of files: 16 hexadecimal digits; equal ones hold equal pictures."""
-    found = hashlib.sha256()
-    for path in files:
-        status = path.stat()
-        found.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-    return found.hexdigest()[:16]
+    return fingerprint(files)[:16]
 
 
 def _listed(folder: str | Path) -> dict[str, Path]:

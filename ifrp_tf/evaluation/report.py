@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import dataclasses
-import html
 import io
 import json
 import math
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ifrp_tf.core.rendering import csv_cell, markdown_table, render
 from ifrp_tf.evaluation import tables
-from ifrp_tf.evaluation import tables as report_tables
 from ifrp_tf.evaluation.pairs import Protocol
 from ifrp_tf.evaluation.statistics import Evidence
 from ifrp_tf.evaluation.store import PairRow
@@ -108,28 +107,6 @@ _SERIES = (
     ("input", "the portrait as it is", "#c0392b"),
     ("mean_face", "the mean training face", "#7f8c8d"),
 )
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;color:#1b1f23;background:#fff}
-body{max-width:1240px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem;line-height:1.25;margin:0 0 .5rem}
-h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid #d0d7de;padding-bottom:.2rem}
-h3{font-size:1rem;margin:1.4rem 0 .4rem}
-p.note,figcaption{color:#57606a;font-size:.86rem}
-.wide{overflow-x:auto}
-table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
-th,td{padding:.28rem .6rem;text-align:right;border-bottom:1px solid #eaeef2;vertical-align:top}
-th:first-child,td:first-child{text-align:left}
-th{font-weight:600;background:#f6f8fa}
-tr.first td{font-weight:600}
-.spread{display:block;color:#57606a;font-weight:400;font-size:.78rem;white-space:nowrap}
-.examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:.8rem}
-figure{margin:0}figure img{width:100%;display:block;border-radius:3px}
-.tiles{display:flex;flex-wrap:wrap;gap:.8rem;margin:1rem 0}
-.tile{border:1px solid #d0d7de;border-radius:6px;padding:.5rem .9rem;min-width:150px}
-.tile b{display:block;font-size:1.5rem;line-height:1.3}.tile span{color:#57606a;font-size:.84rem}
-pre{background:#f6f8fa;padding:.8rem;overflow-x:auto;font-size:.8rem}
-.warning{background:#fff8e1;border-left:4px solid #e0a800;padding:.5rem .9rem}
-"""
 
 
 def page(result: dict[str, Any], shown: Mapping[str, Sequence[Example]]) -> str:
@@ -142,33 +119,30 @@ def page(result: dict[str, Any], shown: Mapping[str, Sequence[Example]]) -> str:
     Returns:
         HTML without a link to anything outside.
     """
-    title = f"Evaluation of {result['model']['name']}"
-    description = html.escape(tables.description(result))
-    while "**" in description:
-        description = description.replace("**", "<b>", 1).replace("**", "</b>", 1)
-    parts = [
-        f"<h1>{html.escape(title)}</h1>",
-        f"<p>{description}</p>",
-        '<p class="warning">A recovered face is a plausible face, not evidence of what anybody looks like. '
-        "Not for identification.</p>",
-        _tiles(result),
-        _table(tables.answers(result), strong=True),
-        _table(tables.gains(result)),
-        _table(tables.styles(result)),
-        _angles(result),
-        _examples(shown),
-        _table(tables.paper(result), strong=True),
-        "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in tables.differences(result)) + "</ul>",
-        _problems(result),
-        f"<h2>Settings</h2><pre>{html.escape(json.dumps(result['settings'], indent=1))}</pre>",
-    ]
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    head += f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
-    body = "\n".join(filter(None, parts))
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    return render(
+        "ifrp_tf.evaluation",
+        "report.html",
+        title=f"Evaluation of {result['model']['name']}",
+        description=tables.description(result),
+        tiles=_tiles(result),
+        answers=tables.answers(result),
+        gains=tables.gains(result),
+        styles=tables.styles(result),
+        angles=tables.angles(result),
+        chart=chart(result["by_angle"]) if result["by_angle"] else "",
+        examples={
+            style: [(_caption(example), _embedded(example.strip)) for example in examples]
+            for style, examples in shown.items()
+        },
+        error_scale=ERROR_SCALE,
+        paper=tables.paper(result),
+        differences=tables.differences(result),
+        problems=_problems(result),
+        settings=json.dumps(result["settings"], indent=1),
+    )
 
 
-def _tiles(result: dict[str, Any]) -> str:
+def _tiles(result: dict[str, Any]) -> list[tuple[str, str, str]]:
     """The headline: each number beside what the better trivial answer reaches."""
     names = {"psnr": "PSNR, dB", "ssim": "SSIM", "fsim": "FSIM", "frr_top5": "FRR top 5, %"}
     tiles = []
@@ -176,33 +150,8 @@ def _tiles(result: dict[str, Any]) -> str:
         trivial = [(result[key]["mean"][name], words) for key, words, _ in _SERIES[1:]]
         known = [(value, words) for value, words in trivial if value is not None]
         beside = f"{max(known)[1]}: {number(name, max(known)[0])}" if known else ""
-        value = number(name, result["mean"][name])
-        tiles.append(f'<div class="tile">{label}<b>{value}</b><span>{html.escape(beside)}</span></div>')
-    return f'<div class="tiles">{"".join(tiles)}</div>'
-
-
-def _table(table: Table, *, strong: bool = False) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.header)
-    rows = []
-    for k, row in enumerate(table.rows):
-        mark = ' class="first"' if strong and k == 0 else ""
-        rows.append(f"<tr{mark}>{''.join(f'<td>{_cell(cell)}</td>' for cell in row)}</tr>")
-    note = f'<p class="note">{html.escape(table.note)}</p>' if table.note else ""
-    return (
-        f"<h2>{html.escape(table.title)}</h2>"
-        f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>{note}'
-    )
-
-
-def _cell(text: str) -> str:
-    value, bracket, interval = text.partition(" [")
-    spread = f'<span class="spread">[{html.escape(interval)}</span>' if bracket else ""
-    return html.escape(value) + spread
-
-
-def _angles(result: dict[str, Any]) -> str:
-    table = tables.angles(result)
-    return _table(table) + f"<figure>{chart(result['by_angle'])}</figure>" if table else ""
+        tiles.append((label, number(name, result["mean"][name]), beside))
+    return tiles
 
 
 def chart(bins: Sequence[dict[str, Any]]) -> str:
@@ -233,25 +182,11 @@ def chart(bins: Sequence[dict[str, Any]]) -> str:
     return text[text.index("<svg") :]
 
 
-def _examples(shown: Mapping[str, Sequence[Example]]) -> str:
-    parts = [
-        "<h2>Best, median and worst of each style</h2>",
-        '<p class="note">By PSNR. From left: portrait, recovered face, photograph, error (mean of the '
-        f"channels: black none, white {ERROR_SCALE} levels of 255 or more).</p>",
-    ]
-    for style, examples in shown.items():
-        parts.append(f'<h3>{html.escape(style)}</h3><div class="examples">')
-        for example in examples:
-            row = example.row
-            tilt = "" if row.angle is None else f", {round(row.angle):+d}°"
-            psnr = "∞" if not np.isfinite(row.model.psnr) else number("psnr", row.model.psnr)
-            caption = f"{example.kind}: {psnr} dB, SSIM {number('ssim', row.model.ssim)}{tilt}, {row.name}"
-            parts.append(
-                f'<figure><img alt="{html.escape(caption)}" src="{_embedded(example.strip)}">'
-                f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-            )
-        parts.append("</div>")
-    return "".join(parts)
+def _caption(example: Example) -> str:
+    row = example.row
+    tilt = "" if row.angle is None else f", {round(row.angle):+d}°"
+    psnr = "∞" if not np.isfinite(row.model.psnr) else number("psnr", row.model.psnr)
+    return f"{example.kind}: {psnr} dB, SSIM {number('ssim', row.model.ssim)}{tilt}, {row.name}"
 
 
 def _embedded(strip: np.ndarray) -> str:
@@ -261,14 +196,14 @@ def _embedded(strip: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def _problems(result: dict[str, Any]) -> str:
+def _problems(result: dict[str, Any]) -> Table | None:
     problems = result["problems"]
     if not problems:
-        return ""
+        return None
     rows = tuple((part["file"], part["reason"], part["message"]) for part in problems[:_SHOWN_PROBLEMS])
     more = len(problems) - len(rows)
     note = f"{more:,} more are listed in the JSON." if more else ""
-    return _table(Table(f"Files with problems: {len(problems):,}", note, ("file", "reason", "message"), rows))
+    return Table(f"Files with problems: {len(problems):,}", note, ("file", "reason", "message"), rows)
 
 
 # ---- A report for people: `report.html`, `evaluation.md` for the model card, `rows.csv` and ----
@@ -310,26 +245,14 @@ def markdown(result: dict[str, Any]) -> str:
     Args:
         result: of `evaluate`.
     """
-    parts = [report_tables.description(result)]
-    tables: list[Table | None] = [
-        report_tables.answers(result),
-        report_tables.styles(result),
-        report_tables.gains(result),
-        report_tables.angles(result),
-        report_tables.paper(result),
-    ]
-    for table in filter(None, tables):
-        parts += [f"**{table.title}**", _grid(table)]
-        if table.note:
-            parts.append(table.note)
-    parts.append("\n".join(f"* {sentence}" for sentence in report_tables.differences(result)))
+    parts = [tables.description(result)]
+    for part in (tables.answers, tables.styles, tables.gains, tables.angles, tables.paper):
+        table = part(result)
+        if table:
+            parts += [f"**{table.title}**", markdown_table(table.header, table.rows), table.note]
+    parts = [part for part in parts if part]
+    parts.append("\n".join(f"* {sentence}" for sentence in tables.differences(result)))
     return "\n\n".join(parts)
-
-
-def _grid(table: Table) -> str:
-    lines = [table.header, ("---",) + ("---:",) * (len(table.header) - 1), *table.rows]
-    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
 
 
 def table_of_rows(evidence: Evidence) -> str:
@@ -348,10 +271,6 @@ def table_of_rows(evidence: Evidence) -> str:
             scores = (row.model, row.input, evidence.photos[row.name].mean_face)
             values = [getattr(score, name) for score in scores for name in metrics]
             cells = [f"{value:.6f}" if math.isfinite(value) else "inf" for value in values]
-            writer.writerow([_plain(style), _plain(row.name), "" if row.angle is None else row.angle, *cells])
+            angle = "" if row.angle is None else row.angle
+            writer.writerow([csv_cell(style), csv_cell(row.name), angle, *cells])
     return out.getvalue()
-
-
-def _plain(text: str) -> str:
-    # A spreadsheet would run a name that begins like this as a formula.
-    return "'" + text if text[:1] in "=+-@\t\r" else text

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from ifrp_tf.core.config import nearest
 from ifrp_tf.core.errors import ConfigError, DataError
@@ -130,11 +131,12 @@ def pairwise(queries: np.ndarray, gallery: np.ndarray, metric: Metric) -> np.nda
         float64 [N, M]: in this precision equal vectors are at nearly no distance.
     """
     a, b = queries.astype(np.float64), gallery.astype(np.float64)
+    found = cdist(a, b, metric)
     if metric == "cosine":
-        lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)[None]
-        return np.maximum(1.0 - a @ b.T / np.maximum(lengths, 1e-12), 0.0)
-    squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None] - 2.0 * (a @ b.T)
-    return np.sqrt(np.maximum(squares, 0.0))
+        found = np.maximum(found, 0.0)
+        found[~a.any(axis=1)] = 1.0  # a vector of zeros has no direction
+        found[:, ~b.any(axis=1)] = 1.0
+    return found
 
 
 @dataclasses.dataclass(frozen=True)

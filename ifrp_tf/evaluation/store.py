@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ifrp_tf.core.errors import ConfigError, DataError
+from ifrp_tf.core.files import JsonLines
 from ifrp_tf.evaluation.pairs import Problem
-
-# ---- What an evaluation measures of one picture, and its form as a line of JSON ----
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,8 +140,8 @@ _KINDS: dict[str, type] = {
 }
 
 
-def encode(row: Row) -> bytes:
-    """A row as one line of JSON, without its end; infinite numbers are null.
+def encode(row: Row) -> dict[str, Any]:
+    """A row as plain values for a line of JSON; infinite numbers are None.
 
     Args:
         row: of any kind.
@@ -155,44 +153,37 @@ def encode(row: Row) -> bytes:
         elif isinstance(value, Scores):
             value = [part if math.isfinite(part) else None for part in dataclasses.astuple(value)]
         values[name] = value
-    return json.dumps(values, allow_nan=False).encode()
+    return values
 
 
-def decode(line: bytes) -> Row:
+def decode(values: dict[str, Any]) -> Row:
     """The inverse of `encode`.
 
     Args:
-        line: of JSON.
+        values: of a line of JSON.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError: it is no row.
+        ValueError, TypeError, KeyError, AttributeError: they are no row.
     """
-    values = json.loads(line)
-    kind = _KINDS[values.pop("kind")]
+    kind = _KINDS[values["kind"]]
+    fields: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
         value = values[field.name]
         if field.type == "np.ndarray":
-            values[field.name] = np.frombuffer(base64.b64decode(value), "<f4")
+            value = np.frombuffer(base64.b64decode(value), "<f4")
         elif field.type == "Scores":
-            values[field.name] = Scores(*(math.inf if part is None else part for part in value))
-    row: Row = kind(**values)
+            value = Scores(*(math.inf if part is None else part for part in value))
+        fields[field.name] = value
+    row: Row = kind(**fields)
     return row
-
-
-# ---- The rows of an evaluation on disk, line by line, so that a killed one goes on where it ----
-
-try:
-    import fcntl
-except ImportError:  # Windows: two evaluations into one file are not kept apart there
-    fcntl = None  # type: ignore[assignment]
 
 
 class Journal:
     """The rows of one evaluation, open for adding; one process at a time.
 
     Args:
-        path: of the file, JSON lines; made, or gone on with where it was begun with the same settings, or
-            begun anew.
+        path: of the file, JSON lines; made, or continued where it was begun with the same settings, or
+            started again.
         settings: plain values that determine every row.
 
     Attributes:
@@ -208,25 +199,17 @@ class Journal:
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
-        self.path = path
-        self._found: dict[tuple[type, str, str], Row] = {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "a+b")  # noqa: SIM115 - stays open, holding the lock
-        except OSError as error:
-            raise ConfigError(f"Expected to write to {str(path)!r}. Received: {error.strerror}.") from error
-        try:
-            if fcntl is not None:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lines = JsonLines(path)
         except BlockingIOError as error:
-            self._file.close()
             raise DataError(
                 f"Expected to be alone in writing to {str(path)!r}. Received: another evaluation is at work.",
                 hint="Wait for it, or choose another --json.",
             ) from error
-        except OSError:
-            pass  # a file system without locks
-        self._read(json.dumps({"settings": settings}, sort_keys=True))
+        except OSError as error:
+            raise ConfigError(f"Expected to write to {str(path)!r}. Received: {error.strerror}.") from error
+        self._found: dict[tuple[type, str, str], Row] = {}
+        self._read({"settings": settings})
         self.resumed = len(self._found)
 
     def __enter__(self) -> Journal:
@@ -235,7 +218,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._lines.close()
 
     def get(self, kind: type, style: str, name: str) -> Row | None:
         """The row of a kind, style (empty where it has none) and subject, or None."""
@@ -256,30 +239,22 @@ class Journal:
         Raises:
             DataError: they could not be written.
         """
-        lines = []
+        new = []
         for row in rows:
             key = (type(row), getattr(row, "style", ""), row.name)
             if key not in self._found:
                 self._found[key] = row
-                lines.append(encode(row) + b"\n")
-        try:
-            self._file.write(b"".join(lines))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise DataError(f"{str(self.path)!r} could not be written: {error.strerror}.") from error
+                new.append(encode(row))
+        self._lines.append(new)
 
-    def _read(self, header: str) -> None:
-        self._file.seek(0)
-        whole = 0
-        for line in self._file:
-            if not line.endswith(b"\n") or (whole == 0 and line.decode(errors="replace").rstrip() != header):
-                break
-            if whole:
-                with suppress(ValueError, TypeError, KeyError, AttributeError):
-                    row = decode(line)
-                    self._found[type(row), getattr(row, "style", ""), row.name] = row
-            whole += len(line)
-        self._file.truncate(whole)  # a line that a kill cut, or rows of other settings
-        if not whole:
-            self._file.write(header.encode() + b"\n")
+    def _read(self, header: dict[str, Any]) -> None:
+        header = json.loads(json.dumps(header, sort_keys=True))
+        lines = iter(self._lines)
+        if next(lines, None) != header:  # rows of other settings, or another file
+            self._lines.clear()
+            self._lines.append([header])
+            return
+        for values in lines:
+            with suppress(ValueError, TypeError, KeyError, AttributeError):
+                row = decode(values)
+                self._found[type(row), getattr(row, "style", ""), row.name] = row

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from ifrp_tf.core.errors import DataError, ImageError
 from ifrp_tf.core.files import write_bytes_atomic
+from ifrp_tf.core.rendering import csv_cell, render
 from ifrp_tf.pictures import framing, images
 from ifrp_tf.recovery.folder import PROVENANCE
 
@@ -26,15 +24,6 @@ _COLUMNS = ("input", "status", "reason", "face", "x", "y", "width", "height", "t
             "recovered", "pasted", "uncertainty_value")  # fmt: skip
 _OF_A_FACE = ("tilt", "score", "found_by", "recovered", "uncertainty_value")
 _TILES, _PAIRS_ACROSS, _TILE = 60, 6, 128
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;color:#1b1f23;background:#fff}
-body{max-width:1240px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}p.note{color:#57606a;margin:.2rem 0 1.2rem}
-main{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--wide)),1fr));gap:1rem}
-figure{margin:0;border:1px solid #d0d7de;border-radius:6px;padding:.6rem;overflow-wrap:anywhere}
-figure img{max-width:100%;border-radius:3px;margin:0 .3rem .3rem 0;vertical-align:top}
-figcaption{font-size:.84rem;color:#57606a}.failed{background:#fff8e1}
-"""
 
 
 def write_table(report: Path) -> Path:
@@ -60,7 +49,7 @@ def write_table(report: Path) -> Path:
             }
             if "reason" in face:
                 cells["reason"] = face["reason"]
-            table.writerow([_plain(cells.get(name)) for name in _COLUMNS])
+            table.writerow([csv_cell(cells.get(name)) for name in _COLUMNS])
     path = report.with_name(TABLE)
     write_bytes_atomic(path, out.getvalue().encode("utf-8", "backslashreplace"))
     return path
@@ -83,11 +72,9 @@ def write_pages(report: Path) -> Path:
         DataError: a file cannot be read or written.
     """
     model, pictures = _read(report)
-    figures: list[str] = []
     tiles: list[np.ndarray] = []
     sheets: list[str] = []
     for picture in pictures:
-        figures.append(_figure(picture))
         for face in picture["faces"]:
             if (tile := _tile(report.parent, face)) is not None:
                 tiles.append(tile)
@@ -96,46 +83,17 @@ def write_pages(report: Path) -> Path:
                 tiles = []
     if tiles:
         sheets.append(_write_sheet(report, tiles, len(sheets) + 1, model))
-    title = html.escape(f"Recovered with {model.get('name', 'an unknown model')}")
-    links = " ".join(f'<a href="{sheet}">{sheet}</a>' for sheet in sheets)
-    pasted = any("pasted" in picture for picture in pictures)
-    wide = 380 if pasted else 290  # pixels: three or two faces beside each other, at about their own size
-    order = f"From the left: the portrait, the recovered face{', and it in its picture' * pasted}."
-    page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style>'
-        f"<h1>{title}</h1><p class=note>Every face here is generated: a guess, not evidence of what "
-        f"anyone looked like. {order} {len(figures)} pictures. {links}</p>"
-        f"<main style='--wide:{wide}px'>{''.join(figures)}</main></html>\n"
+    page = render(
+        "ifrp_tf.recovery",
+        "gallery.html",
+        title=f"Recovered with {model.get('name', 'an unknown model')}",
+        pictures=pictures,
+        pasted=any("pasted" in picture for picture in pictures),
+        sheets=sheets,
     )
     path = report.with_name(PAGE)
     write_bytes_atomic(path, page.encode("utf-8", "backslashreplace"))
     return path
-
-
-def _figure(picture: dict[str, Any]) -> str:
-    shown = []
-    for face in picture["faces"]:
-        name = face.get("side_by_side") or face.get("recovered")
-        if name:
-            what = "portrait and recovered face" if name == face.get("side_by_side") else "recovered face"
-            words = html.escape(f"{what}, found by {face.get('found_by', 'whole')}")
-            shown.append(f'<img loading="lazy" src="{quote(name)}" alt="{words}">')
-        if name := face.get("uncertainty"):
-            words = f"uncertainty {face.get('uncertainty_value')}"
-            shown.append(f'<img loading="lazy" src="{quote(name)}" alt="{words}" title="{words}">')
-    small = sum("reason" in face for face in picture["faces"])
-    caption = [html.escape(os.path.basename(picture["input"]))]
-    if picture["status"] == "failed":
-        caption.append(html.escape(f"{picture['reason']}: {picture['message']}"))
-    if any(face.get("found_by") == "whole" for face in picture["faces"]):
-        caption.append("no face was found: the picture as a whole is taken for one")
-    if small:
-        caption.append(f"{small} face{'s' * (small > 1)} too small to recover")
-    if pasted := picture.get("pasted"):
-        caption.append(f'<a href="{quote(pasted)}">the picture with its faces</a>')
-    kind = ' class="failed"' if picture["status"] == "failed" else ""
-    return f"<figure{kind}>{''.join(shown)}<figcaption>{'<br>'.join(caption)}</figcaption></figure>"
 
 
 def _tile(folder: Path, face: dict[str, Any]) -> np.ndarray | None:
@@ -180,8 +138,3 @@ def _read(report: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def _pictures(report: Path) -> Iterator[dict[str, Any]]:
     yield from _read(report)[1]
-
-
-def _plain(value: object) -> object:
-    # A spreadsheet would run a name that begins like this as a formula.
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

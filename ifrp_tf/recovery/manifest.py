@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import threading
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
 from ifrp_tf.core.errors import ConfigError, DataError
+from ifrp_tf.core.files import JsonLines, atomic
 from ifrp_tf.pictures.decoding import SUFFIXES
-
-# ---- What an output folder knows of itself: a manifest of what was made from what, its lock, ----
-
-try:
-    import fcntl
-except ImportError:  # Windows: two runs into one folder are not kept apart there
-    fcntl = None  # type: ignore[assignment]
 
 MANIFEST, REPORT = ".ifrp_manifest.jsonl", "report.json"
 
@@ -72,27 +64,18 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        path = folder / MANIFEST
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115 - stays open, holding the lock
+            self._lines = JsonLines(folder / MANIFEST)
+        except BlockingIOError as error:
+            message = (
+                f"Expected to be alone in writing to {str(folder)!r}. Received: another run is at work there."
+            )
+            raise DataError(message, hint="Wait for it, or choose another --output.") from error
         except OSError as error:
             raise ConfigError(
                 f"Expected --output to be a folder that can be written to. "
                 f"Received: {str(folder)!r}: {error.strerror}."
             ) from error
-        try:
-            if fcntl is not None:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            message = (
-                f"Expected to be alone in writing to {str(folder)!r}. Received: another run is at work there."
-            )
-            raise DataError(message, hint="Wait for it, or choose another --output.") from error
-        except OSError:
-            pass  # a file system without locks
-        self._lock = threading.Lock()
         self._outputs: set[str] = set()
         self._made = self._read()
 
@@ -102,7 +85,7 @@ class Manifest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._lines.close()
 
     def get(self, key: str) -> Made | None:
         """What was made last from the input of that name, or None."""
@@ -118,29 +101,17 @@ class Manifest:
         Raises:
             DataError: it could not be written.
         """
-        line = json.dumps({"input": key, **vars(made)})
-        try:
-            with self._lock:
-                self._file.write(line + "\n")
-                self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise DataError(f"the manifest could not be written: {error.strerror}.") from error
+        self._lines.append([{"input": key, **vars(made)}])
         self._made[key] = made
 
     def _read(self) -> dict[str, Made]:
-        self._file.seek(0)
         found: dict[str, Made] = {}
-        text = "\n"
-        for text in self._file:
-            with suppress(ValueError, TypeError, KeyError, AttributeError):
-                values = json.loads(text)
+        for values in self._lines:
+            with suppress(TypeError, KeyError, AttributeError):
                 tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
                 key: str = values.pop("input")
                 found[key] = Made(**{**values, **tuples})
                 self._outputs.update(found[key].outputs)
-        if not text.endswith("\n"):
-            self._file.write("\n")  # ends the line that a kill cut
         return found
 
 
@@ -156,12 +127,13 @@ class ReportWriter:
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
         self._path = path
-        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        self._complete = ExitStack()
+        temporary = self._complete.enter_context(atomic(path))
         try:
-            self._file: TextIO = open(self._temporary, "w", encoding="utf-8")  # noqa: SIM115
+            self._file: TextIO = open(temporary, "w", encoding="utf-8")  # noqa: SIM115
             self._file.write(json.dumps(head, indent=1)[:-2] + ',\n "pictures": [')
         except OSError as error:
-            raise DataError(f"{str(path)!r} could not be written: {error.strerror}.") from error
+            raise self._failed(error) from error
         self._separator = "\n  "
 
     def add(self, entries: Sequence[dict[str, Any]]) -> None:
@@ -175,7 +147,7 @@ class ReportWriter:
                 self._file.write(self._separator + json.dumps(entry))
                 self._separator = ",\n  "
         except OSError as error:
-            raise DataError(f"{str(self._path)!r} could not be written: {error.strerror}.") from error
+            raise self._failed(error) from error
 
     def close(self, tail: dict[str, Any]) -> None:
         """Ends the report with `tail` and gives it its name.
@@ -186,20 +158,25 @@ class ReportWriter:
         try:
             self._file.write("\n ],\n" + json.dumps(tail, indent=1)[2:] + "\n")
             self._file.close()
-            os.replace(self._temporary, self._path)
         except OSError as error:
             self.discard()
-            raise DataError(f"{str(self._path)!r} could not be written: {error.strerror}.") from error
+            raise self._failed(error) from error
+        self._complete.close()
 
     def discard(self) -> None:
         """Leaves no half report behind; does nothing after `close`."""
         with suppress(OSError):
             self._file.close()
-        with suppress(OSError):
-            self._temporary.unlink()
+        with suppress(_DiscardedError), self._complete.pop_all():
+            raise _DiscardedError
+
+    def _failed(self, error: OSError) -> DataError:
+        return DataError(f"{str(self._path)!r} could not be written: {error.strerror}.")
 
 
-# ---- What the outputs of a folder run are called: the tree is mirrored, and no two inputs ----
+class _DiscardedError(Exception):
+    pass
+
 
 KINDS = ("recovered", "side_by_side", "uncertainty")
 """What the name of a face's output ends in."""

@@ -9,61 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ifrp_tf.core.config import Config
+from ifrp_tf.core.files import read_json_lines
+from ifrp_tf.core.rendering import markdown_table, render
 from ifrp_tf.systems.base import Term
-
-_CARD = """\
-# Model card: {name}
-
-Recovers a photorealistic, upright face of {side} x {side} pixels from an unaligned artistic portrait
-(painting, sketch, stylised picture): the style removal network (SRN) of `ifrp_tf`, after the IFRP method of
-Shiri, Yu, Porikli, Hartley and Koniusz.
-
-**The answer is a plausible face, not evidence.** The network fills in what the portrait does not show from
-the faces that it was trained on. Its output must not be used to identify, accuse, verify or track anyone.
-
-| | |
-|---|---|
-| architecture | {architecture} |
-| parameters | {parameters:,} |
-| storage | float16; computed in float32. {difference} |
-| fine-tuning | {fine_tuning} |
-
-## Input and output
-* `serving_default`: `portrait` uint8 [N, {side}, {side}, 3], RGB 0-255, one face, roughly centred, turned by
-  at most about {angle:.0f} degrees -> `photo` uint8 [N, {side}, {side}, 3].
-* `recover_bytes`: `portrait_bytes`, PNG or JPEG files of at most 2 MB and 16 megapixels, scaled to the square
-  without stretching, edges repeated -> `photo_bytes`, PNG files. EXIF orientation and colour profiles are
-  ignored.
-* Another height or width, another kind of file, or an answer that is not finite is an `INVALID_ARGUMENT`
-  error.
-* Frame: eyes at x 0.326 and 0.674 and y 0.34 of the side, hairline to chin.
-
-## Data and licence
-Released models are trained on tight crops of photographs of CelebA, LFW and AAF, stylised on the fly. CelebA
-is licensed for **non-commercial research only, and so are these weights**; the persons in the photographs did
-not consent to this use. A model trained on other photographs is bound by their terms.
-
-## Training
-{training}
-
-## Validation
-{validation}
-
-## Evaluation
-{evaluation}
-
-## Limits
-* Invention: hair, age, skin and expression may be made up; errors look as real as what is right.
-* Bias: the training photographs show mostly celebrities and public figures, unevenly distributed over skin
-  colour, age and gender; faces that are rare there are recovered worse, and pulled towards the average.
-* Outside its domain (profiles, several faces, full figures, no face at all) it still answers with a face.
-* Styles unlike the training styles give worse answers; see the tables above.
-
-## Misuse
-Not for identification, surveillance, forensics or legal proceedings; not for passing an output off as a
-photograph of a person; not for making pictures of real people without their consent. Outputs written by
-`ifrp_tf` carry a text chunk that says that they were generated, and by which model.
-"""
 
 
 @dataclass(frozen=True)
@@ -81,10 +29,8 @@ class RunRecord:
     @classmethod
     def read(cls, run_dir: Path) -> RunRecord:
         """Reads a run's folder; a last line cut by a kill is passed over."""
-        last: dict[str, Any] = {}
-        for line in _text(run_dir / "metrics.jsonl").splitlines():
-            last = _parse(line) or last
-        return cls(last, _parse(_text(run_dir / "environment.json")))
+        rows = read_json_lines(run_dir / "metrics.jsonl")
+        return cls(rows[-1] if rows else {}, _parse(_text(run_dir / "environment.json")))
 
 
 def write(
@@ -119,7 +65,9 @@ def write(
         '# Model card: ifrp/1'
     """
     mean, largest = difference
-    return _CARD.format(
+    return render(
+        "ifrp_tf.release",
+        "card.md",
         name=name,
         side=config.data.side,
         angle=config.data.max_angle,
@@ -164,12 +112,13 @@ def _validation(scores: dict[str, dict[str, float]]) -> str:
         ("input", "the unrecovered portrait"),
         ("mean_face", "the mean training face, for every portrait"),
     ]
-    table = ["| answer | PSNR, dB | SSIM |", "|---|---|---|"]
-    for key, words in rows:
-        if key in scores:
-            table.append(f"| {words} | {scores[key]['psnr']:.2f} | {scores[key]['ssim']:.3f} |")
-    intro = "Photographs held out of training, stylised and misaligned as in training:\n\n"
-    return intro + "\n".join(table)
+    cells = [(words, *_scores(scores[key])) for key, words in rows if key in scores]
+    table = markdown_table(("answer", "PSNR, dB", "SSIM"), cells)
+    return f"Photographs held out of training, stylised and misaligned as in training:\n\n{table}"
+
+
+def _scores(part: dict[str, float]) -> tuple[str, str]:
+    return f"{part['psnr']:.2f}", f"{part['ssim']:.3f}"
 
 
 def _text(path: Path) -> str:

@@ -88,7 +88,7 @@ def write_onnx(folder: str | Path, target: str | Path = "") -> tuple[Path, float
         The file, and the largest difference before uint8.
 
     Raises:
-        ConfigError: `onnx` or `onnxruntime` is not installed.
+        ConfigError: `onnx`, `tf2onnx` or `onnxruntime` is not installed.
         ModelError: the answers differ by more than `TOLERANCE`.
         DataError: the file cannot be written.
 

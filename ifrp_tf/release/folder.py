@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ifrp_tf.core import files
 from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.core.files import missing_hint
@@ -197,8 +198,7 @@ def sha256(path: str | Path) -> str:
         ModelError: the file cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return files.sha256(path)
     except OSError as error:
         raise ModelError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
 

@@ -1,5 +1,6 @@
 """Tests of `core/files`."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -289,3 +290,82 @@ def test_what_is_not_there_is_refused_with_the_nearest_name(tmp_path):
     (tmp_path / "portraits").mkdir()
     with pytest.raises(DataError, match="does not exist.*nearest name is 'portraits'"):
         files.require(str(tmp_path), str(tmp_path / "potraits"))
+
+
+def test_a_folder_gets_its_name_when_it_is_complete(tmp_path):
+    target = tmp_path / "new" / "folder"
+    for content in ("first", "second"):
+        with files.atomic(target, folder=True) as temporary:
+            (temporary / "sub").mkdir()
+            (temporary / "sub" / content).write_text(content)
+            assert not (target / "sub" / content).exists()
+        assert [path.name for path in (target / "sub").iterdir()] == [content]
+    with pytest.raises(DataError, match="could not be"), files.atomic(target, folder=True) as temporary:
+        (temporary / "x" / "y").write_text("x")
+    assert [path.name for path in (target / "sub").iterdir()] == ["second"]
+    assert os.listdir(target.parent) == ["folder"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks as on Unix")
+def test_one_process_at_a_time_holds_a_lock(tmp_path):
+    waited = []
+    with files.locked(tmp_path / "new" / ".lock"):
+        with pytest.raises(BlockingIOError), files.locked(tmp_path / "new" / ".lock"):
+            pass
+
+        def wait():
+            with files.locked(tmp_path / "new" / ".lock", waiting=lambda: waited.append("waits")):
+                waited.append("inside")
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not waited:
+            pass
+        assert waited == ["waits"]
+    thread.join()
+    assert waited == ["waits", "inside"]
+
+
+def test_lines_are_added_and_a_cut_one_is_removed(tmp_path):
+    path = tmp_path / "new" / "rows.jsonl"
+    with files.JsonLines(path) as lines:
+        lines.append([{"a": 1}, {"a": "\n\udc80"}])
+        lines.append([])
+    with open(path, "ab") as file:
+        file.write(b'junk\n[1]\n\xff\n{"a": 3}')
+    assert files.read_json_lines(path)[-1] == {"a": 3}
+    with files.JsonLines(path) as lines:
+        assert list(lines) == [{"a": 1}, {"a": "\n\udc80"}]
+        lines.append([{"a": 4}])
+    assert files.read_json_lines(path) == [{"a": 1}, {"a": "\n\udc80"}, {"a": 4}]
+    with files.JsonLines(path) as lines:
+        lines.clear()
+        lines.append([{"a": 5}])
+    assert path.read_bytes() == b'{"a": 5}\n'
+    assert files.read_json_lines(tmp_path / "missing") == []
+
+
+def test_threads_add_whole_lines(tmp_path):
+    with files.JsonLines(tmp_path / "rows") as lines:
+        threads = [
+            threading.Thread(target=lines.append, args=([{"k": k, "text": "x" * 9000}],)) for k in range(16)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(row["k"] for row in lines) == list(range(16))
+
+
+def test_a_fingerprint_depends_on_names_sizes_times_and_what_it_starts_with(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"12")
+    found = {files.fingerprint([path]), files.fingerprint([path], root=tmp_path)}
+    found.add(files.fingerprint([path], start="a"))
+    os.utime(path, ns=(0, 5))
+    found.add(files.fingerprint([path]))
+    path.write_bytes(b"123")
+    os.utime(path, ns=(0, 5))
+    found.add(files.fingerprint([path]))
+    assert len(found) == 5
+    assert files.sha256(path) == hashlib.sha256(b"123").hexdigest()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
+from ifrp_tf.core import files
 from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.data import photos, prepare, shards, toy_faces
@@ -49,7 +50,7 @@ def test_the_manifest_tells_everything(source, tmp_path, capsys):
     assert sum(entry["count"] for entry in entries) == 15
     assert len(manifest["train"]) == 3
     for entry in entries:
-        assert entry["sha256"] == shards.checksum(tmp_path / entry["file"])
+        assert entry["sha256"] == files.sha256(tmp_path / entry["file"])
         assert entry["bytes"] == (tmp_path / entry["file"]).stat().st_size
     assert set(content(tmp_path)) == {entry["file"] for entry in entries} | {"manifest.json", "mean_face.png"}
     prepared = Prepared.open(tmp_path, CONFIG)

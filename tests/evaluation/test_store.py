@@ -26,10 +26,9 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: type(row).__name__)
 def test_a_row_survives_its_line_bit_for_bit(row):
-    line = store.encode(row)
-    assert b"\n" not in line
-    json.loads(line, parse_constant=pytest.fail)  # strict JSON: neither NaN nor Infinity
-    read = store.decode(line)
+    line = json.dumps(store.encode(row), allow_nan=False)  # strict JSON: neither NaN nor Infinity
+    assert "\n" not in line
+    read = store.decode(json.loads(line))
     assert type(read) is type(row)
     for name, value in vars(row).items():
         if isinstance(value, np.ndarray):
@@ -40,7 +39,7 @@ def test_a_row_survives_its_line_bit_for_bit(row):
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"[]", b'{"kind": "other"}', b'{"kind": "photo"}', store.encode(PAIR)[:-9]]
+    "line", [{}, [], {"kind": "other"}, {"kind": "photo"}, {**store.encode(PAIR), "model": 3}]
 )
 def test_what_is_no_row_is_refused(line):
     with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):

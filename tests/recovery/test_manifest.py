@@ -83,8 +83,9 @@ def test_a_discarded_report_leaves_nothing(tmp_path):
     writer.add([{"input": "a"}])
     writer.discard()
     assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="could not be written"):
-        ReportWriter(tmp_path / "missing" / "report.json", {})
+        ReportWriter(tmp_path / "file" / "report.json", {})
 
 
 SCENE = pictures.scene(60, 40)

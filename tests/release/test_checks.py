@@ -38,11 +38,11 @@ def test_what_is_compared_is_the_answer_before_rounding():
 def test_a_version_that_answers_otherwise_is_found_out(tmp_path, monkeypatch):
     """Weights swapped under the Keras network: what an export with a wrong graph would look like."""
     version = served.copy_version(tmp_path, 1)
-    good = checks.exported.load_srn(version)
+    good = checks.graph_weights.load_srn(version)
     good.layers[-2].set_weights([1.02 * weights for weights in good.layers[-2].get_weights()])
     for weights in good.trainable_variables[-2:]:
         weights.assign(weights + 0.01)
-    monkeypatch.setattr(checks.exported, "load_srn", lambda folder: good)
+    monkeypatch.setattr(checks.graph_weights, "load_srn", lambda folder: good)
     with pytest.raises(ModelError, match="at batch 1 to differ from Keras by at most"):
         checks.verify(version, batches=(1,))
 
@@ -57,12 +57,13 @@ def test_an_altered_version_is_not_checked_at_all(tmp_path):
 def test_onnx_is_written_beside_the_version(tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
     version = served.copy_version(tmp_path, 4)
     path, difference = checks.write_onnx(version)
     assert path == tmp_path / "4.onnx"
     assert 0 <= difference <= 1e-4
     model_folder.verify(version)  # nothing was added
-    session = checks.onnx_graph.Session(onnx.load(path))
+    session = checks.onnx.Session(onnx.load(path))
     pixels = served.portraits(2)
     received = images.to_uint8(session(images.to_model_range(pixels)))
     assert np.abs(received.astype(int) - served.direct(pixels).astype(int)).max() <= 1
@@ -70,6 +71,7 @@ def test_onnx_is_written_beside_the_version(tmp_path):
 
 def test_the_tool_checks_an_existing_version(tmp_path):
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
     version = served.copy_version(tmp_path, 2)
     done = small_model.tool("export", f"--output={version}", "--verify", "--onnx")
     assert done.returncode == 0, done.stderr

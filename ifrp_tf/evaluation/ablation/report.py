@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ifrp_tf import __version__
+from ifrp_tf.core.rendering import markdown_table
 from ifrp_tf.evaluation.ablation import row as ablate_row
 from ifrp_tf.evaluation.ablation.row import GROUPS, Job
 from ifrp_tf.evaluation.ablation.tables import Ablation
@@ -96,7 +97,7 @@ def _group(content: dict[str, Any], finished: Mapping[str, Any], group: str) -> 
     header = ["row", *HEADER[: len(METRICS)]]
     header += [f"paper: {key.removeprefix(f'{group}_').upper()}" for key in figures if key != "unlabelled"]
     header += ["paper: unlabelled"] * ("unlabelled" in figures)
-    rows = [header]
+    rows = []
     for name, row in content["rows"].items():
         paper = [f"{row['paper'][key]:.2f}" if key in row["paper"] else _NOTHING for key in figures]
         part = (row["result"] or {}).get(group)
@@ -110,7 +111,7 @@ def _group(content: dict[str, Any], finished: Mapping[str, Any], group: str) -> 
             "the photographs mirrored": [number(k, photos.get(k)) for k in METRICS],
         }
         rows += [[f"*{name}{suffix}*", *cells, *[_NOTHING] * len(figures)] for name, cells in lines.items()]
-    return _table(rows)
+    return markdown_table(header, rows)
 
 
 def _cells(part: dict[str, Any]) -> list[str]:
@@ -152,7 +153,7 @@ def _note(finished: Mapping[str, Any], group: str) -> str:
 
 def _training(content: dict[str, Any], finished: Mapping[str, Any]) -> str:
     usual = _usual([row["changes"] for row in content["rows"].values()])
-    rows = [["row", "settings", "numbers in the SRN", "seconds", "pictures/s"]]
+    rows = []
     for name, result in finished.items():
         changes = _listed(set(content["rows"][name]["changes"].items()) - set(usual.items()))
         part = result["training"]
@@ -161,7 +162,8 @@ def _training(content: dict[str, Any], finished: Mapping[str, Any]) -> str:
     text = "Seconds are those of the whole training: start, validation, and restarts."
     if usual:
         text = f"Where a row says nothing else: {_listed(usual.items())}. {text}"
-    return f"{_table(rows)}\n\n{text}"
+    header = ("row", "settings", "numbers in the SRN", "seconds", "pictures/s")
+    return f"{markdown_table(header, rows, left=2)}\n\n{text}"
 
 
 def _usual(changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -194,8 +196,3 @@ def _reading(content: dict[str, Any]) -> str:
             "network see them enlarged to 128."
         )
     return "\n".join(f"* {line}" for line in lines)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])

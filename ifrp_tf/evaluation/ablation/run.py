@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from ifrp_tf.core import files
 from ifrp_tf.core.errors import ConfigError, IfrpError
 from ifrp_tf.data import toy_faces
 from ifrp_tf.evaluation import run as evaluate
@@ -26,11 +28,6 @@ from ifrp_tf.evaluation.ablation.row import Job
 from ifrp_tf.evaluation.ablation.tables import Ablation, all_settings, configurations, folder_name
 from ifrp_tf.pictures import images
 from ifrp_tf.styles import formulas, sets
-
-try:
-    import fcntl
-except ImportError:  # Windows: two runs into one folder are not kept apart there
-    fcntl = None  # type: ignore[assignment]
 
 _TOY_TEST_SEED = 10_007
 
@@ -219,17 +216,12 @@ def _lines(content: dict[str, Any]) -> str:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[tuple[int, ...]]:
     """Waits until nobody else works in the folder, the training of a killed run included."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a", encoding="utf-8") as file:
-        if fcntl is None:
-            yield ()
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Waiting for what still works in {str(folder)!r}.", file=sys.stderr)  # noqa: T201
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield (file.fileno(),)
+
+    def waiting() -> None:
+        print(f"Waiting for what still works in {str(folder)!r}.", file=sys.stderr)  # noqa: T201
+
+    with files.locked(folder / ".lock", waiting=waiting) as file:
+        yield (file.fileno(),) if os.name == "posix" else ()
 
 
 @contextlib.contextmanager

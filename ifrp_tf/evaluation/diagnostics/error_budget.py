@@ -18,6 +18,7 @@ import numpy as np
 
 from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.core.errors import ModelError
+from ifrp_tf.core.rendering import markdown_table
 from ifrp_tf.data import photos, pipeline_tf
 from ifrp_tf.evaluation import protocols
 from ifrp_tf.evaluation.statistics import Bootstrap, Sample
@@ -157,14 +158,16 @@ def table(found: dict[str, Any]) -> str:
     Args:
         found: of `measure`.
     """
-    lines = ["| answer | PSNR, dB | over the model | SSIM | PSNR in the middle |", "|---|---|---|---|---|"]
+    header = ("answer", "PSNR, dB", "over the model", "SSIM", "PSNR in the middle")
+    rows = []
     for name, words in _ANSWERS.items():
         row = found["answers"][name]
         low, high = row["interval"]
         gain = "" if name == "model" else f"{row['gain']:+.2f} [{low:+.2f}, {high:+.2f}]"
-        lines.append(f"| {words} | {row['psnr']:.2f} | {gain} | {row['ssim']:.3f} | {row['centre']:.2f} |")
-    return "\n".join(lines) + (
-        f"\n\n{found['count']:,} portraits in {', '.join(found['styles'])}. The model's transform puts the "
+        rows.append((words, f"{row['psnr']:.2f}", gain, f"{row['ssim']:.3f}", f"{row['centre']:.2f}"))
+    return (
+        f"{markdown_table(header, rows)}\n\n"
+        f"{found['count']:,} portraits in {', '.join(found['styles'])}. The model's transform puts the "
         f"corners {found['corners']:.2f} pixels from where they belong. {found['border']:.0%} of its squared "
         f"error lies outside the middle square of {CENTRE:.1%} of the side ({1 - CENTRE**2:.0%} of the "
         "area). In brackets 95 % intervals over subjects."

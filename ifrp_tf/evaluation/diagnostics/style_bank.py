@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from ifrp_tf.core.config import DataConfig
+from ifrp_tf.core.rendering import markdown_table
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.data import photos
 from ifrp_tf.evaluation import retrieval
@@ -126,19 +127,21 @@ def paint(found: bank.StyleBank, name: str, pixels: np.ndarray) -> np.ndarray:
 
 def table(rows: list[StyleQuality], count: int) -> str:
     """Markdown of what `measure` found on `count` photographs."""
-    lines = [
-        f"| style | kept for testing | nearest style image | same person within the top 5 of {count}, % |",
-        "|---|---|---|---|",
+    person = f"same person within the top 5 of {count}, %"
+    header = ("style", "kept for testing", "nearest style image", person)
+    cells = [
+        (
+            row.name,
+            "yes" if row.reserved else "",
+            "its own" if row.nearest == row.name else row.nearest,
+            f"{100 * row.retrieved:.1f}",
+        )
+        for row in rows
     ]
-    for row in rows:
-        nearest = "its own" if row.nearest == row.name else row.nearest
-        kept = "yes" if row.reserved else ""
-        lines.append(f"| {row.name} | {kept} | {nearest} | {100 * row.retrieved:.1f} |")
     hits = np.mean([row.nearest == row.name for row in rows])
     retrieved = np.mean([row.retrieved for row in rows])
-    lines += [
-        "",
+    return (
+        f"{markdown_table(header, cells, left=3)}\n\n"
         f"Nearest to its own style image: {100 * hits:.0f} % of {len(rows)} styles. "
-        f"Same person: {100 * retrieved:.1f} % on average.",
-    ]
-    return "\n".join(lines) + "\n"
+        f"Same person: {100 * retrieved:.1f} % on average.\n"
+    )

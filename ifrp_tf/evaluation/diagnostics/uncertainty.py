@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ifrp_tf.core import runtime
+from ifrp_tf.core.rendering import markdown_table
 from ifrp_tf.data import photos
 from ifrp_tf.evaluation import protocols, retrieval, statistics
 from ifrp_tf.evaluation.pairs import Protocol
@@ -312,38 +313,36 @@ def table(rows: Sequence[Row], found: Mapping[str, Mapping[str, Correlation]]) -
     """
     errors = tuple(rows[0].errors)
     heads = [f"{_MEASURES[error]}, {part}" for error in errors for part in ("overall", "within a style")]
-    lines = ["| number | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(heads)]
-    for number, own in found.items():
-        cells = [_cell(part) for error in errors for part in (own[error].overall, own[error].within)]
-        lines.append(f"| {number} | " + " | ".join(cells) + " |")
+    cells = [
+        (number, *(_cell(part) for error in errors for part in (own[error].overall, own[error].within)))
+        for number, own in found.items()
+    ]
     styles, persons = {row.style for row in rows}, {photos.person_of(row.name) for row in rows}
     pixels, usual = (float(np.mean([getattr(row, name) for row in rows])) for name in ("pixels", "usual"))
-    lines += [
-        "",
+    parts = [
+        markdown_table(("number", *heads), cells),
         f"Spearman's rank correlation with the error of {len(rows):,} recovered faces of {len(persons):,} "
         f"persons in {len(styles)} styles ({', '.join(sorted(styles))}); in brackets 95 % intervals of a "
         "bootstrap over persons.",
-        "",
         f"Within a picture, spread and absolute error of the pixels correlate by {pixels:.2f} on average; "
         f"the mean spread of other pictures, which knows nothing of this one, by {usual:.2f}.",
-        "",
-        *_quarters(rows),
+        _quarters(rows),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
-def _quarters(rows: Sequence[Row]) -> list[str]:
+def _quarters(rows: Sequence[Row]) -> str:
     """The mean errors of the quarters of portraits by the number."""
     order = np.array_split(np.argsort([row.numbers[CHOSEN] for row in rows], kind="stable"), 4)
     errors = tuple(rows[0].errors)
-    heads = " | ".join(_MEASURES[name] for name in errors)
-    lines = [f"| portraits by the number | the number | {heads} |", "| --- |" + " ---: |" * (1 + len(errors))]
+    table = []
     for title, part in zip(("lowest quarter", "second", "third", "highest quarter"), order, strict=True):
         numbers = [rows[k].numbers[CHOSEN] for k in part]
-        cells = [f"{np.mean([rows[k].errors[name] for k in part]):.3g}" for name in errors] if numbers else []
         reach = f"{min(numbers):.3f} to {max(numbers):.3f}" if numbers else ""
-        lines.append(f"| {title} | {reach} | " + " | ".join(cells) + " |")
-    return lines
+        means = [f"{np.mean([rows[k].errors[name] for k in part]):.3g}" if numbers else "" for name in errors]
+        table.append((title, reach, *means))
+    heads = [_MEASURES[name] for name in errors]
+    return markdown_table(("portraits by the number", "the number", *heads), table)
 
 
 def _cell(interval: tuple[float, float, float]) -> str:

@@ -8,11 +8,7 @@ to read from a file: keep the weights, never a `.keras` file of it.
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import logging
 import re
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +19,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from ifrp_tf.core import files
 from ifrp_tf.core.archives import assign_arrays, model_variables
 from ifrp_tf.core.errors import ConfigError, DataError
-from ifrp_tf.core.files import write_bytes_atomic
 from ifrp_tf.nn.features.frozen import policy_name, select_outputs
 
 FACENET_FEATURE = "Conv2d_4a_3x3_Activation"
@@ -41,7 +37,6 @@ WEIGHTS_FILE = "20180402-114759-weights.h5"
 _KEY, _SIDE, _NUMBERS = "20180402-114759", 160, 512
 _CACHE = Path("~/.keras-facenet") / _KEY
 _ENDS = re.compile(r"(Conv2d|Block)((?!Branch).)*_Activation|MaxPool_3a_3x3|Mixed_\da|AvgPool")
-_TIMEOUT, _LARGEST = 30.0, 200_000_000
 _DAMAGED = "The file is damaged, or of another network: fetch it again."
 
 
@@ -127,39 +122,29 @@ def locate(weights: str | Path = "data/weights") -> Path:
     address, checksum = (MODEL_METADATA[_KEY][f"keras_weights_{part}"] for part in ("url", "sha256"))
     path, kept = given / WEIGHTS_FILE, _CACHE.expanduser() / WEIGHTS_FILE
     if path.is_file():
-        if (found := _sha256(path)) != checksum:
+        if (found := files.sha256(path)) != checksum:
             raise DataError(
                 f"Expected {path} to have the SHA-256 {checksum}. Received: {found}.",
                 hint=f"Fetch it again from {address}; or name the file itself, to use weights of your own.",
             )
         return path
-    if not kept.is_file() or _sha256(kept) != checksum:
-        hint = f"Fetch {address} where there is a connection, and put it into {given}, or name the file."
-        write_bytes_atomic(kept, _download(address, checksum, hint))
-    return kept
-
-
-def _download(address: str, checksum: str, hint: str) -> bytes:
-    logging.warning("downloading FaceNet's weights (95 MB) from %s", address)
+    kept.parent.mkdir(parents=True, exist_ok=True)  # or Keras takes /tmp/.keras
+    hint = f"Fetch {address} where there is a connection, and put it into {given}, or name the file."
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:
-            data: bytes = answer.read(_LARGEST)
-    except (OSError, http.client.HTTPException) as error:
+        keras.utils.get_file(
+            WEIGHTS_FILE, address, file_hash=checksum, cache_dir=str(kept.parent), cache_subdir=""
+        )
+    except ValueError as error:  # another checksum; the file is left there
+        found, size = files.sha256(kept), kept.stat().st_size
+        kept.unlink()
+        message = f"Expected {address} to have the SHA-256 {checksum}. Received: {found}, {size:,} bytes."
+        raise DataError(message, hint=hint) from error
+    except Exception as error:  # what Keras raises where the connection fails
         raise DataError(
             f"Expected FaceNet's weights, {WEIGHTS_FILE}. Found none; the download failed: {error}.",
             hint=hint,
         ) from error
-    if (found := hashlib.sha256(data).hexdigest()) != checksum:
-        raise DataError(
-            f"Expected {address} to have the SHA-256 {checksum}. Received: {found}, {len(data):,} bytes.",
-            hint=hint,
-        )
-    return data
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return kept
 
 
 @contextmanager
