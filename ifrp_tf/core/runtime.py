@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -113,6 +114,27 @@ class Console:
         if entry["status"] == "failed":
             self._bar.write(f"{entry['input']!r}: {entry['reason']}: {entry['message']}", file=sys.stderr)
         self._bar.update()
+
+
+# ---- Signals ----
+
+
+@contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """SIGTERM raises `KeyboardInterrupt` inside, as Ctrl-C does; in other threads than the main one nothing."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 # ---- Threads ----

@@ -37,6 +37,7 @@ def write(
     *,
     name: str,
     config: Config,
+    method: str,
     architecture: str,
     terms: Sequence[Term],
     parameters: int,
@@ -50,6 +51,7 @@ def write(
     Args:
         name: such as `ifrp/1`.
         config: the run's configuration.
+        method: what kind of network it is and whose (`System.method`).
         architecture: of the network, in a line (`System.architecture`).
         terms: of the loss that the network was trained on.
         parameters: numbers in the network.
@@ -71,6 +73,7 @@ def write(
         name=name,
         side=config.data.side,
         angle=config.data.max_angle,
+        method=method,
         architecture=architecture,
         parameters=parameters,
         difference=f"Rounding changes answers by {mean:.3f} levels of 255 on average, at most {largest}",

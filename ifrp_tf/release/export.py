@@ -77,6 +77,7 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
         card = model_card.write(
             name=f"{output.parent.name}/{output.name}",
             config=config,
+            method=system.method,
             architecture=system.architecture(),
             terms=system.main.terms,
             parameters=network.count_params(),

@@ -120,6 +120,7 @@ class System:
 
     Class attributes:
         name: of the system and of its folder.
+        method: what its network is and whose method, for the model card; a part of a sentence.
         released: name of the network that is averaged, exported and recovered with.
         batch_names: what the tensors of a batch are called, in the order in which the data yield them.
         recovers: whether the released network maps portraits to photographs and can be judged by them.
@@ -131,6 +132,7 @@ class System:
     """
 
     name: ClassVar[str]
+    method: ClassVar[str]
     released: ClassVar[str]
     batch_names: ClassVar[tuple[str, ...]] = ("portraits", "photos", "transforms")
     recovers: ClassVar[bool] = True

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ifrp_tf.core import files
 from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import TrainingError
 from ifrp_tf.pictures import images
@@ -218,7 +219,7 @@ def save_model(
     """Writes `<run>/model/`: the weights of the network to use and the mean face, each atomically."""
     folder = run_dir / "model"
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".new.weights.h5"
+    temporary = folder / ".new.weights.h5"  # Keras insists on how the name ends
     network.save_weights(temporary)
     temporary.replace(folder / f"{system.released}.weights.h5")
     if mean_face is not None:
@@ -228,14 +229,7 @@ def save_model(
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
     """The rows of `metrics.jsonl`; a last line cut by a kill is ignored."""
-    path, rows = run_dir / "metrics.jsonl", []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-    return rows
+    return files.read_json_lines(run_dir / "metrics.jsonl")
 
 
 def trim_metrics(run_dir: Path, step: int) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import platform
-import signal
 import subprocess
 import sys
 from importlib import metadata
@@ -207,22 +206,10 @@ def _epoch_owed(run_dir: Path, config: Config, step: int) -> int | None:
 def _train_to_the_end(trainer: Any, training: PhotoSet, run_dir: Path, judge: callbacks.Record) -> None:
     checkpointer = callbacks.Checkpointer(run_dir / "checkpoints", trainer.config)
     watch = [callbacks.FiniteGuard(), callbacks.Progress(trainer.config), judge, checkpointer]
-    _terminate_as_interrupt()
-    try:
-        trainer.train(training, watch)
-    except KeyboardInterrupt:
-        checkpointer.save()
-        logging.info("interrupted: saved at step %d", int(trainer.step))
-        raise
-
-
-def _terminate_as_interrupt() -> None:
-    """SIGTERM saves and stops as Ctrl-C does (only possible in the main thread)."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        logging.debug("not in the main thread: SIGTERM is left as it is")
+    with runtime.terminate_as_interrupt():
+        try:
+            trainer.train(training, watch)
+        except KeyboardInterrupt:
+            checkpointer.save()
+            logging.info("interrupted: saved at step %d", int(trainer.step))
+            raise

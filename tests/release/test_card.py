@@ -10,7 +10,12 @@ def card(run=None, **options):
     config = options.pop("config", Config())
     system = base.create(config)
     values = {"name": "ifrp/2", "parameters": 9788255, "difference": (0.1234, 3), "weights": "srn.weights.h5"}
-    values |= {"architecture": system.architecture(), "terms": system.main.terms, "config": config}
+    values |= {
+        "method": system.method,
+        "architecture": system.architecture(),
+        "terms": system.main.terms,
+        "config": config,
+    }
     return write(**{**values, **options}, run=run or RunRecord({}, {}))
 
 

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,7 +95,7 @@ def run(request: Request) -> int:
     chosen = _chosen(request, jobs)
     folder = Path(request.run_dir)
     failures: dict[str, str] = {}
-    with _alone(folder) as lock, _terminate_as_interrupt():
+    with _alone(folder) as lock, runtime.terminate_as_interrupt():
         _keep_data(request, folder)
         for job in jobs:
             ablate_row.check(job)
@@ -222,21 +221,3 @@ def _alone(folder: Path) -> Iterator[tuple[int, ...]]:
 
     with files.locked(folder / ".lock", waiting=waiting) as file:
         yield (file.fileno(),) if os.name == "posix" else ()
-
-
-@contextlib.contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM stops as Ctrl-C does, and is passed on to the training, which saves."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt("SIGTERM")
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -37,6 +37,10 @@ class Ifrp(System):
     """
 
     name = "ifrp"
+    method = (
+        "the style removal network (SRN) of `ifrp_tf`, after the IFRP method of\n"
+        "Shiri, Yu, Porikli, Hartley and Koniusz"
+    )
     released = "srn"
 
     def __init__(self, config: Config, identity_network: keras.Model | None = None) -> None:

@@ -16,6 +16,7 @@ class Pix2Pix(System):
     """A U-Net from portrait to photograph against a critic of patches."""
 
     name = "pix2pix"
+    method = "the U-Net of pix2pix (Isola, Zhu, Zhou and Efros 2017), trained by\n`ifrp_tf`"
     released = "generator"
 
     def build(self) -> dict[str, keras.Model]:

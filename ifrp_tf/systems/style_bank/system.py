@@ -39,6 +39,7 @@ class StyleBankSystem(System):
     """
 
     name = "style_bank"
+    method = "a feed-forward network of styles (Johnson et al. 2016, Dumoulin et al. 2017)"
     released = "bank"
     batch_names = ("photos", "style")
     recovers = False
