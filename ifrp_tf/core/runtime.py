@@ -121,7 +121,7 @@ class Console:
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM raises `KeyboardInterrupt` inside, as Ctrl-C does; in other threads than the main one nothing."""
+    """SIGTERM raises `KeyboardInterrupt` inside, as Ctrl-C does; nothing outside the main thread."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt("SIGTERM")

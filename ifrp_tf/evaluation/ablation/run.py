@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from ifrp_tf.core import files
+from ifrp_tf.core import files, runtime
 from ifrp_tf.core.errors import ConfigError, IfrpError
 from ifrp_tf.data import toy_faces
 from ifrp_tf.evaluation import run as evaluate
