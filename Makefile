@@ -12,7 +12,7 @@ PORT ?= 8500
 REST_PORT ?= 8501
 DEMO_PORT ?= 7860
 
-.PHONY: recover serve demo demo-browser test check clean
+.PHONY: recover serve demo demo-browser test check install-check clean
 .DEFAULT_GOAL := recover
 
 # The stamp is remade whenever a file that names dependencies is newer.
@@ -67,7 +67,9 @@ check: $(VENV)/.development
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest tests/test_budget.py
+
+install-check:
+	@bash hardening/install_check.sh
 
 clean:
 	rm -rf $(VENV) recovered build dist *.egg-info
