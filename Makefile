@@ -58,7 +58,7 @@ demo: $(VENV)/.demo
 	@exec $(BIN)/python tools/demo.py --port=$(DEMO_PORT) $(if $(SERVER),--server=$(SERVER))
 
 demo-browser: $(VENV)/.browser
-	@$(BIN)/python -m pytest tests/test_demo_page.py
+	@$(BIN)/python -m pytest tests/demo/test_page.py
 
 test: $(VENV)/.development
 	@$(BIN)/python -m pytest -n 2
