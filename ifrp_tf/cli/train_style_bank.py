@@ -152,8 +152,9 @@ def train_bank(
             f"train.checkpoint_steps={0 if save_seconds else 1}",
         ]
     )
-    training.run(config, data, run_dir, weights=weights)
     system = create(config)
+    system.style_images  # type: ignore[attr-defined]  # noqa: B018  refused before anything is written
+    training.run(config, data, run_dir, weights=weights)
     network = system.build_released()
     network.load_weights(Path(run_dir) / "model" / f"{system.released}.weights.h5")
     write_bank(system.result(network), Path(output), add=add)  # type: ignore[attr-defined]

@@ -118,7 +118,7 @@ def signatures(network: keras.Model, system: base.System | None = None) -> dict[
     """
     side = int(network.input_shape[1])
     stored = [
-        [weights.to_half(keras.ops.convert_to_numpy(variable), variable.path) for variable in variables]
+        [_stored(variable) for variable in variables]
         for variables in (network.trainable_variables, network.non_trainable_variables)
     ]
 
@@ -131,7 +131,7 @@ def signatures(network: keras.Model, system: base.System | None = None) -> dict[
         count = tf.shape(portrait)[0]
         # TensorFlow's fused convolutions refuse an empty batch: one picture too many, cut off again.
         portrait = tf.pad(portrait, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
-        state = [[_to_single(half) for half in part] for part in stored]
+        state = [[_to_single(value) for value in part] for part in stored]
 
         def answer(x: Tensor, training: bool = False) -> Tensor:
             return network.stateless_call(*state, x, training=training)[0]
@@ -162,12 +162,20 @@ def signatures(network: keras.Model, system: base.System | None = None) -> dict[
     return {"serving_default": serving_default, "recover_bytes": recover_bytes}
 
 
+def _stored(variable: keras.Variable) -> np.ndarray:
+    """What is kept of a variable: floats as float16, others (the state of a dropout's random numbers) whole."""
+    value = keras.ops.convert_to_numpy(variable)
+    return weights.to_half(value, variable.path) if value.dtype.kind == "f" else value
+
+
 def _to_single(half: np.ndarray) -> Tensor:
     """A constant, cast in pieces: a cast to over 100 KiB is not folded when a graph is optimised.
 
     Such weights would be cast in every call, and oneDNN, which lays out anew only what is constant, would
     read them up to three times more slowly. One constant all the same: `exported` reads them back.
     """
+    if half.dtype.kind != "f":
+        return tf.constant(half)
     count = -(-4 * half.size // _FOLDED)
     if count == 1:
         return tf.cast(tf.constant(half), tf.float32)

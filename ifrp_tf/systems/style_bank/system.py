@@ -56,9 +56,20 @@ class StyleBankSystem(System):
 
     @property
     def style_images(self) -> Mapping[str, np.ndarray]:
-        """The style images by name, read when they are first asked for."""
+        """The style images by name, read when they are first asked for.
+
+        Raises:
+            DataError: they cannot be used.
+            ConfigError: a reserved style is to train the trunk.
+        """
         if self._style_images is None:
             self._style_images = read_styles([part for part in self.config.model.styles.split(",") if part])
+        reserved = [name for name in self._style_images if bank.PREFIX + name in bank.RESERVED]
+        if reserved and not self.start:
+            raise ConfigError(
+                f"Expected styles to train the trunk on. Received reserved styles: {', '.join(reserved)}.",
+                hint="Add them to a finished bank; they are then used for testing only.",
+            )
         return self._style_images
 
     @property
@@ -76,12 +87,6 @@ class StyleBankSystem(System):
             ConfigError: a reserved style is to train the trunk.
             DataError: style images or weights cannot be used.
         """
-        reserved = [name for name in self.style_images if bank.PREFIX + name in bank.RESERVED]
-        if reserved and not self.start:
-            raise ConfigError(
-                f"Expected styles to train the trunk on. Received reserved styles: {', '.join(reserved)}.",
-                hint="Add them to a finished bank; they are then used for testing only.",
-            )
         self.vgg = perceptual_network(weights, self.config.train.dtype)
         rows: dict[str, list[np.ndarray]] = {layer: [] for layer in GRAM_LAYERS}
         for pixels in self.style_images.values():
