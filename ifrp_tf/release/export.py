@@ -163,7 +163,7 @@ def signatures(network: keras.Model, system: base.System | None = None) -> dict[
 
 
 def _stored(variable: keras.Variable) -> np.ndarray:
-    """What is kept of a variable: floats as float16, others (the state of a dropout's random numbers) whole."""
+    """What is kept of a variable: floats as float16, others (the state of a dropout) whole."""
     value = keras.ops.convert_to_numpy(variable)
     return weights.to_half(value, variable.path) if value.dtype.kind == "f" else value
 
