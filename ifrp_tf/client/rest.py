@@ -320,7 +320,7 @@ def decode_base64(text: str | bytes) -> bytes:
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ImageError("not_an_image", f"expected base64, received {given[:40]!r}: {error}.") from error
+        raise ImageError("not_an_image", f"Expected base64. Received: {given[:40]!r}: {error}.") from error
 
 
 def _read_photo(found: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -32,6 +32,9 @@ HEALTH_PATH = "/healthz"
 MAX_LINE = 8 * 1024
 """Longest request line and longest header, bytes."""
 
+MAX_HEADERS = 64
+"""Most headers of a request."""
+
 _MODEL = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/([0-9]{1,18})|/labels/([^/:]+))?"
     r"(?::(predict|classify|regress)|/(metadata))?"
@@ -122,6 +125,7 @@ class HttpServer:
                 logger=_log,
                 max_line_size=MAX_LINE,
                 max_field_size=MAX_LINE,
+                max_headers=MAX_HEADERS,
                 read_bufsize=_READ_AHEAD,
                 lingering_time=0.0,  # `_LastResponse` does it
             ),
