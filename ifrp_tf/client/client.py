@@ -245,7 +245,7 @@ class Client:
             or portraits.dtype != np.uint8
             or portraits.shape[1:] != shape
         ):
-            words = f"expected a batch uint8 {['N', *shape]}, received {describe_array(portraits)}."
+            words = f"Expected a batch uint8 {['N', *shape]}. Received: {describe_array(portraits)}."
             raise ImageError("bad_array", words.replace("'", ""))
 
     def _prepare(self, picture: Source) -> np.ndarray | ImageError:

@@ -40,6 +40,7 @@ from ifrp_tf.core.errors import ImageError
 from ifrp_tf.pictures import images
 
 _PIECE = 2**16
+_RECORD = 2**14
 _KEPT = 64
 
 
@@ -192,13 +193,16 @@ class _Connection(urllib3.connection.HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        for start in range(0, len(data), _PIECE):
-            self.sock.settimeout(_left(self._end))
-            super().send(data[start : start + _PIECE])
+        self.sock.settimeout(_left(self._end))
+        super().send(data)
 
 
 class _TlsConnection(_Connection, urllib3.connection.HTTPSConnection):
-    """The same with TLS."""
+    """The same with TLS, where the timeout of a socket begins again with every record that is sent."""
+
+    def send(self, data: Any) -> None:
+        for start in range(0, len(data), _RECORD):
+            super().send(data[start : start + _RECORD])
 
 
 def _left(end: float) -> float:
@@ -316,7 +320,7 @@ def decode_base64(text: str | bytes) -> bytes:
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ImageError("not_an_image", f"expected base64, received {given[:40]!r}: {error}.") from error
+        raise ImageError("not_an_image", f"Expected base64. Received: {given[:40]!r}: {error}.") from error
 
 
 def _read_photo(found: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -66,7 +66,7 @@ GRPC_NUMBERS = {name: number for name, number, _ in _CODES}
 """The number of a gRPC status code, by its name."""
 
 HTTP_STATUSES = {name: status for name, _, status in _CODES}
-"""The HTTP status that stands for a gRPC status code, by its name."""
+"""The HTTP status of a gRPC status code, by its name."""
 
 _CODE_OF_HTTP = {status: name for name, _, status in reversed(_CODES)} | {
     408: "DEADLINE_EXCEEDED",
@@ -77,7 +77,7 @@ _CODE_OF_HTTP = {status: name for name, _, status in reversed(_CODES)} | {
 
 
 def code_of_http(status: int) -> str:
-    """The name of the gRPC status code that an HTTP status stands for.
+    """The name of the gRPC status code that an HTTP status means.
 
     Args:
         status: of an HTTP response.

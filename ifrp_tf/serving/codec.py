@@ -70,7 +70,7 @@ def _values(proto: Any) -> int:
     return max((len(value) for field, value in proto.ListFields() if field.name.endswith("_val")), default=0)
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes | bytearray) -> dict[str, Any]:
     """A request's body as an object.
 
     Args:

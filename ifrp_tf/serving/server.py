@@ -286,7 +286,7 @@ def run(options: Options, ready: Callable[[str], None] = _log.info) -> int:
         ModelError: there is no version that works.
         ConfigError: a port is in use, or a package is missing.
     """
-    if not Path(options.model_base_path).is_dir():  # must not wait for TensorFlow
+    if not Path(options.model_base_path).is_dir():  # reported before TensorFlow is imported
         raise ModelError(
             f"Expected a folder of versions at {options.model_base_path!r}. Received: nothing there.",
             hint=files.missing_hint(options.model_base_path),
@@ -318,7 +318,7 @@ async def _serve(options: Options, ready: Callable[[str], None]) -> int:
         loop.add_signal_handler(number, stop, number)
     ready(_ready_line(options, server.versions.number))
     if options.host not in LOOPBACK and not options.tls_cert:
-        _log.warning("Pictures travel unencrypted, and whoever reaches %s may ask.", options.host)
+        _log.warning("Pictures travel unencrypted, and everyone who reaches %s is answered.", options.host)
     await stopped.wait()
     _log.info("Stopping: no more requests, at most %g s for those under way.", options.drain_seconds)
     await server.stop(options.drain_seconds)

@@ -19,9 +19,9 @@ ours_only = pytest.mark.skipif(bool(served.BINARY), reason="TensorFlow Serving a
 
 
 @pytest.fixture(scope="module")
-def door():
-    with served.any_server() as open_door:
-        yield open_door
+def endpoint():
+    with served.any_server() as opened:
+        yield opened
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -29,13 +29,13 @@ def protocol(request):
     return request.param
 
 
-def address(door, protocol):
-    return f"localhost:{door.port if protocol == 'grpc' else door.rest_port}"
+def address(endpoint, protocol):
+    return f"localhost:{endpoint.port if protocol == 'grpc' else endpoint.rest_port}"
 
 
 @pytest.fixture
-def client(door, protocol):
-    with Client(address(door, protocol), NAME, protocol, timeout=20.0) as client:
+def client(endpoint, protocol):
+    with Client(address(endpoint, protocol), NAME, protocol, timeout=20.0) as client:
         yield client
 
 
@@ -61,21 +61,21 @@ def test_the_model_describes_itself(client):
     assert client.status() == {1: "AVAILABLE"}
 
 
-def test_what_is_not_there(door, protocol):
-    with Client(address(door, protocol), "nobody", protocol) as client:
+def test_what_is_not_there(endpoint, protocol):
+    with Client(address(endpoint, protocol), "nobody", protocol) as client:
         with pytest.raises(RemoteError, match="No model 'nobody'") as error:
             client.recover(portraits(1))
         assert error.value.code == "NOT_FOUND"
-    with Client(address(door, protocol), NAME, protocol, version=9) as client:
+    with Client(address(endpoint, protocol), NAME, protocol, version=9) as client:
         with pytest.raises(RemoteError, match=r"versions \{1: 'AVAILABLE'\}") as error:
             client.recover(portraits(1))
         assert error.value.code == "NOT_FOUND"
 
 
-def test_the_other_port_is_recognised(door, protocol):
+def test_the_other_port_is_recognised(endpoint, protocol):
     other = {"grpc": "rest", "rest": "grpc"}[protocol]
     with (
-        Client(address(door, other), NAME, protocol, retries=0, timeout=5.0) as client,
+        Client(address(endpoint, other), NAME, protocol, retries=0, timeout=5.0) as client,
         pytest.raises(RemoteError, match="8500"),
     ):
         client.recover(portraits(1))
@@ -90,18 +90,18 @@ def test_the_server_refuses_what_the_client_would_not_send(client):
 
 @ours_only
 def test_a_full_server_is_waited_for(protocol):
-    with served.inside(max_batch_size=16, max_enqueued_batches=1) as door:
-        with Client(address(door, protocol), NAME, protocol, retries=30, timeout=20.0) as client:
+    with served.inside(max_batch_size=16, max_enqueued_batches=1) as endpoint:
+        with Client(address(endpoint, protocol), NAME, protocol, retries=30, timeout=20.0) as client:
             batch = portraits(16)
             client.recover(batch)
-            with served.Held(door.server.batcher) as held:
+            with served.Held(endpoint.server.batcher) as held:
                 answers = []
                 threads = [
                     threading.Thread(target=lambda: answers.append(client.recover(batch))) for _ in range(3)
                 ]
                 for thread in threads:
                     thread.start()
-                served.wait_for(lambda: door.server.batcher.waiting >= 16)
+                served.wait_for(lambda: endpoint.server.batcher.waiting >= 16)
                 held.free.set()
                 for thread in threads:
                     thread.join()
@@ -127,7 +127,7 @@ def test_many_clients_at_once_get_their_own_answers(client):
         assert np.abs(answers[k].astype(int) - expected[k::8]).max() <= 1
 
 
-def test_a_folder_comes_out_as_from_the_model_itself(door, protocol, tmp_path):
+def test_a_folder_comes_out_as_from_the_model_itself(endpoint, protocol, tmp_path):
     (tmp_path / "in").mkdir()
     for k in range(20):
         scene = np.roll(pictures.scene(40 + k, 50), k, axis=1)
@@ -136,7 +136,7 @@ def test_a_folder_comes_out_as_from_the_model_itself(door, protocol, tmp_path):
     code = remote.run(
         str(tmp_path / "in"),
         str(tmp_path / "far"),
-        address=address(door, protocol),
+        address=address(endpoint, protocol),
         model=NAME,
         protocol=protocol,
     )
@@ -152,13 +152,13 @@ def test_a_folder_comes_out_as_from_the_model_itself(door, protocol, tmp_path):
 
 def test_the_two_tools_work_together(tmp_path):
     images.write_png(tmp_path / "portrait.png", pictures.scene())
-    with served.outside(served.released()) as door:
+    with served.outside(served.released()) as endpoint:
         flags = [
             f"--model_name={NAME}",
             f"--input={tmp_path / 'portrait.png'}",
             f"--output={tmp_path / 'out'}",
         ]
-        done = small_model.tool("recover_remote", f"--address=localhost:{door.port}", *flags)
+        done = small_model.tool("recover_remote", f"--address=localhost:{endpoint.port}", *flags)
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 recovered" in done.stdout
     expected = direct(images.letterbox(pictures.scene(), SIDE)[None])[0]

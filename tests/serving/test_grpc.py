@@ -18,9 +18,9 @@ ours_only = pytest.mark.skipif(bool(served.BINARY), reason="TensorFlow Serving a
 
 
 @pytest.fixture(scope="module")
-def door():
-    with served.any_server() as open_door:
-        yield open_door
+def endpoint():
+    with served.any_server() as opened:
+        yield opened
 
 
 def refused(call, *arguments, **options):
@@ -30,9 +30,9 @@ def refused(call, *arguments, **options):
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 16])
-def test_answers_are_the_very_bytes_of_the_saved_model(door, count):
+def test_answers_are_the_very_bytes_of_the_saved_model(endpoint, count):
     pictures = portraits(count, seed=count)
-    answer = door.predict(portrait=pictures)
+    answer = endpoint.predict(portrait=pictures)
     received = tf.make_ndarray(answer.outputs["photo"])
     assert received.dtype == np.uint8
     np.testing.assert_array_equal(received, direct(pictures))
@@ -41,16 +41,16 @@ def test_answers_are_the_very_bytes_of_the_saved_model(door, count):
     assert answer.model_spec.signature_name == "serving_default"
 
 
-def test_a_request_larger_than_a_batch_is_answered_whole(door):
+def test_a_request_larger_than_a_batch_is_answered_whole(endpoint):
     pictures = portraits(41)
-    difference = np.abs(door.photos(pictures).astype(int) - direct(pictures))
+    difference = np.abs(endpoint.photos(pictures).astype(int) - direct(pictures))
     assert difference.max() <= 1
 
 
-def test_files_in_files_out(door):
+def test_files_in_files_out(endpoint):
     files = served.files(3)
     expected = served.signatures()["recover_bytes"](portrait_bytes=tf.constant(files))["photo_bytes"].numpy()
-    answer = door.prediction.Predict(request(signature="recover_bytes", portrait_bytes=files), timeout=20)
+    answer = endpoint.prediction.Predict(request(signature="recover_bytes", portrait_bytes=files), timeout=20)
     assert tf.make_ndarray(answer.outputs["photo_bytes"]).tolist() == expected.tolist()
 
 
@@ -64,33 +64,33 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_another_shape_or_type_is_an_invalid_argument(door, case):
-    code, words = refused(door.prediction.Predict, request(portrait=WRONG[case]))
+def test_another_shape_or_type_is_an_invalid_argument(endpoint, case):
+    code, words = refused(endpoint.prediction.Predict, request(portrait=WRONG[case]))
     assert code == "INVALID_ARGUMENT"
     if not served.BINARY:
         assert f"expected uint8 [N, {SIDE}, {SIDE}, 3]. Received:" in words
 
 
-def test_missing_and_unknown_inputs_are_invalid_arguments(door):
-    code, words = refused(door.prediction.Predict, request())
+def test_missing_and_unknown_inputs_are_invalid_arguments(endpoint):
+    code, words = refused(endpoint.prediction.Predict, request())
     assert (code, "portrait" in words) == ("INVALID_ARGUMENT", True)
     both = request(portrait=portraits(1), mask=portraits(1))
-    code, words = refused(door.prediction.Predict, both)
+    code, words = refused(endpoint.prediction.Predict, both)
     assert (code, "mask" in words) == ("INVALID_ARGUMENT", True)
 
 
-def test_outputs_can_be_chosen(door):
+def test_outputs_can_be_chosen(endpoint):
     wanted = request(portrait=portraits(1))
     wanted.output_filter.append("photo")
-    assert list(door.prediction.Predict(wanted, timeout=20).outputs) == ["photo"]
+    assert list(endpoint.prediction.Predict(wanted, timeout=20).outputs) == ["photo"]
     for names in (["face"], ["photo", "photo"]):
         wanted = request(portrait=portraits(1))
         wanted.output_filter.extend(names)
-        assert refused(door.prediction.Predict, wanted)[0] == "INVALID_ARGUMENT"
+        assert refused(endpoint.prediction.Predict, wanted)[0] == "INVALID_ARGUMENT"
 
 
-def test_what_is_not_there_is_not_found(door):
-    predict = door.prediction.Predict
+def test_what_is_not_there_is_not_found(endpoint):
+    predict = endpoint.prediction.Predict
     code, words = refused(predict, request(name="nobody", portrait=portraits(1)))
     assert (code, "nobody" in words) == ("NOT_FOUND", True)
     code, words = refused(predict, request(version=99, portrait=portraits(1)))
@@ -101,10 +101,10 @@ def test_what_is_not_there_is_not_found(door):
 
 
 @ours_only
-def test_what_is_not_there_is_told_with_what_is(door):
-    words = refused(door.prediction.Predict, request(signature="upside_down", portrait=portraits(1)))[1]
+def test_what_is_not_there_is_told_with_what_is(endpoint):
+    words = refused(endpoint.prediction.Predict, request(signature="upside_down", portrait=portraits(1)))[1]
     assert "recover_bytes, serving_default" in words
-    assert NAME in refused(door.prediction.Predict, request(name="nobody"))[1]
+    assert NAME in refused(endpoint.prediction.Predict, request(name="nobody"))[1]
 
 
 HOSTILE = {
@@ -116,36 +116,36 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_files_are_invalid_arguments(door, case):
+def test_hostile_files_are_invalid_arguments(endpoint, case):
     bad = request(signature="recover_bytes", portrait_bytes=[HOSTILE[case]])
-    code, words = refused(door.prediction.Predict, bad)
+    code, words = refused(endpoint.prediction.Predict, bad)
     assert code == "INVALID_ARGUMENT"
     if case in ("text", "bomb") and not served.BINARY:
         assert words.startswith("portrait_bytes: expected")
         assert "node" not in words
 
 
-def test_a_few_bytes_cannot_claim_a_huge_tensor(door):
+def test_a_few_bytes_cannot_claim_a_huge_tensor(endpoint):
     bad = request()
     proto = bad.inputs["portrait"]
     proto.dtype = tf.uint8.as_datatype_enum
     proto.int_val.append(1)
     for size in (2**31, SIDE, SIDE, 3):
         proto.tensor_shape.dim.add(size=size)
-    assert refused(door.prediction.Predict, bad)[0] in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")
+    assert refused(endpoint.prediction.Predict, bad)[0] in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")
 
 
-def test_the_deadline_is_kept(door):
+def test_the_deadline_is_kept(endpoint):
     with pytest.raises(grpc.RpcError) as caught:
-        door.predict(portrait=portraits(16), timeout=1e-4)
+        endpoint.predict(portrait=portraits(16), timeout=1e-4)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert len(door.photos(portraits(2))) == 2
+    assert len(endpoint.photos(portraits(2))) == 2
 
 
-def test_metadata_says_what_the_signatures_want(door):
+def test_metadata_says_what_the_signatures_want(endpoint):
     asked = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     asked.model_spec.name = NAME
-    answer = door.prediction.GetModelMetadata(asked, timeout=20)
+    answer = endpoint.prediction.GetModelMetadata(asked, timeout=20)
     found = get_model_metadata_pb2.SignatureDefMap()
     assert answer.metadata["signature_def"].Unpack(found)
     portrait = found.signature_def["serving_default"].inputs["portrait"]
@@ -155,49 +155,49 @@ def test_metadata_says_what_the_signatures_want(door):
     assert answer.model_spec.version.value == 1
 
     del asked.metadata_field[:]
-    assert refused(door.prediction.GetModelMetadata, asked)[0] == "INVALID_ARGUMENT"
+    assert refused(endpoint.prediction.GetModelMetadata, asked)[0] == "INVALID_ARGUMENT"
     asked.metadata_field.append("signature_def")
     asked.model_spec.name = "nobody"
-    assert refused(door.prediction.GetModelMetadata, asked)[0] == "NOT_FOUND"
+    assert refused(endpoint.prediction.GetModelMetadata, asked)[0] == "NOT_FOUND"
 
 
-def test_status_tells_the_state_of_versions(door):
+def test_status_tells_the_state_of_versions(endpoint):
     asked = get_model_status_pb2.GetModelStatusRequest()
     asked.model_spec.name = NAME
-    (status,) = door.model.GetModelStatus(asked, timeout=20).model_version_status
+    (status,) = endpoint.model.GetModelStatus(asked, timeout=20).model_version_status
     assert (status.version, status.state, status.status.error_code) == (1, 30, 0)
     asked.model_spec.version.value = 5
-    assert refused(door.model.GetModelStatus, asked)[0] == "NOT_FOUND"
+    assert refused(endpoint.model.GetModelStatus, asked)[0] == "NOT_FOUND"
     asked.model_spec.name = "nobody"
-    assert refused(door.model.GetModelStatus, asked)[0] == "NOT_FOUND"
+    assert refused(endpoint.model.GetModelStatus, asked)[0] == "NOT_FOUND"
 
 
 @ours_only
-def test_other_methods_are_refused_by_name(door):
-    code, words = refused(door.prediction.Classify, classification_pb2.ClassificationRequest())
+def test_other_methods_are_refused_by_name(endpoint):
+    code, words = refused(endpoint.prediction.Classify, classification_pb2.ClassificationRequest())
     assert (code, "Predict" in words) == ("UNIMPLEMENTED", True)
 
 
 @ours_only
-def test_health_check_of_grpc(door):
-    check = door.channel.unary_unary(
+def test_health_check_of_grpc(endpoint):
+    check = endpoint.channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         wrappers_pb2.StringValue.SerializeToString,
         wrappers_pb2.Int32Value.FromString,
     )
     assert check(wrappers_pb2.StringValue(), timeout=20).value == 1
     assert refused(check, wrappers_pb2.StringValue(value="other"))[0] == "NOT_FOUND"
-    door.server.service.draining = True
+    endpoint.server.service.draining = True
     try:
         assert check(wrappers_pb2.StringValue(value=NAME), timeout=20).value == 2
-        assert door.http("GET", "/healthz")[0] == 503
+        assert endpoint.http("GET", "/healthz")[0] == 503
     finally:
-        door.server.service.draining = False
+        endpoint.server.service.draining = False
 
 
-def test_fuzzed_protos_leave_the_server_alive(door):
+def test_fuzzed_protos_leave_the_server_alive(endpoint):
     """Bits flipped, pieces cut and doubled: whatever comes back comes back as a status."""
-    raw = door.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    raw = endpoint.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     random = np.random.default_rng(0)
     whole = request(portrait=portraits(1)).SerializeToString()
     codes = set()
@@ -219,4 +219,4 @@ def test_fuzzed_protos_leave_the_server_alive(door):
     }
     assert "INVALID_ARGUMENT" in codes
     pictures = portraits(2)
-    np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
+    np.testing.assert_array_equal(endpoint.photos(pictures), direct(pictures))

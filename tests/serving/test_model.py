@@ -144,10 +144,10 @@ def folder(tmp_path):
     return tmp_path / NAME
 
 
-def statuses(door):
+def statuses(endpoint):
     asked = get_model_status_pb2.GetModelStatusRequest()
     asked.model_spec.name = NAME
-    answer = door.model.GetModelStatus(asked, timeout=20)
+    answer = endpoint.model.GetModelStatus(asked, timeout=20)
     return {status.version: status for status in answer.model_version_status}
 
 
@@ -157,10 +157,10 @@ def test_rolling_versions_under_load_fail_no_request(folder):
     bright = direct(pictures)
     answers, failures, over = [], [], threading.Event()
 
-    def ask(door):
+    def ask(endpoint):
         while not over.is_set():
             try:
-                answer = door.predict(portrait=pictures)
+                answer = endpoint.predict(portrait=pictures)
                 answers.append(
                     (answer.model_spec.version.value, served.tf.make_ndarray(answer.outputs["photo"]))
                 )
@@ -168,8 +168,8 @@ def test_rolling_versions_under_load_fail_no_request(folder):
                 failures.append(error)
             time.sleep(0.005)
 
-    with served.any_server(folder) as door:
-        clients = [threading.Thread(target=ask, args=(door,)) for _ in range(3)]
+    with served.any_server(folder) as endpoint:
+        clients = [threading.Thread(target=ask, args=(endpoint,)) for _ in range(3)]
         for client in clients:
             client.start()
         try:
@@ -185,30 +185,30 @@ def test_rolling_versions_under_load_fail_no_request(folder):
         for version, photos in answers:
             np.testing.assert_array_equal(photos, np.zeros_like(bright) if version == 3 else bright)
         if not served.BINARY:
-            assert statuses(door)[10].state == 30
-            assert statuses(door)[3].state == 50
+            assert statuses(endpoint)[10].state == 30
+            assert statuses(endpoint)[3].state == 50
 
 
 def test_a_broken_version_is_refused_and_the_old_one_stays(folder):
-    with served.inside(folder) as door:
+    with served.inside(folder) as endpoint:
         broken = served.copy_version(folder, 2)
         data = bytearray((broken / "saved_model.pb").read_bytes())
-        wait_for(lambda: door.server.versions.number == 2)
+        wait_for(lambda: endpoint.server.versions.number == 2)
 
         data[len(data) // 2] ^= 1
         hidden = folder / ".3"
         served.shutil.copytree(broken, hidden)
         (hidden / "saved_model.pb").write_bytes(data)
         hidden.rename(folder / "3")
-        wait_for(lambda: 3 in statuses(door) and statuses(door)[3].state == 50)
-        assert "SHA-256" in statuses(door)[3].status.error_message
+        wait_for(lambda: 3 in statuses(endpoint) and statuses(endpoint)[3].state == 50)
+        assert "SHA-256" in statuses(endpoint)[3].status.error_message
         pictures = portraits(1)
-        np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
-        assert door.predict(portrait=pictures).model_spec.version.value == 2
+        np.testing.assert_array_equal(endpoint.photos(pictures), direct(pictures))
+        assert endpoint.predict(portrait=pictures).model_spec.version.value == 2
 
         # Mended: tried again.
         (folder / "3" / "saved_model.pb").write_bytes((broken / "saved_model.pb").read_bytes())
-        wait_for(lambda: door.server.versions.number == 3)
+        wait_for(lambda: endpoint.server.versions.number == 3)
 
 
 def test_a_folder_may_be_copied_slowly(folder):

@@ -103,24 +103,24 @@ def test_names_that_no_address_can_hold(name):
 
 def test_sigterm_finishes_what_was_asked_and_ends():
     """The program: starts, answers, and after SIGTERM finishes requests under way and exits with 0."""
-    with served.outside(served.released(), "--max_batch_size=1", "--max_enqueued_batches=1000") as door:
+    with served.outside(served.released(), "--max_batch_size=1", "--max_enqueued_batches=1000") as endpoint:
         pictures = portraits(30)
-        np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
+        np.testing.assert_array_equal(endpoint.photos(pictures), direct(pictures))
         many = portraits(200)
-        pending = door.prediction.Predict.future(served.request(portrait=many), timeout=60)
-        wait_for(lambda: door.metric("ifrp_queue_rows") > 0 or pending.done())
-        door.process.send_signal(signal.SIGTERM)
+        pending = endpoint.prediction.Predict.future(served.request(portrait=many), timeout=60)
+        wait_for(lambda: endpoint.metric("ifrp_queue_rows") > 0 or pending.done())
+        endpoint.process.send_signal(signal.SIGTERM)
         started = time.monotonic()
         np.testing.assert_array_equal(served.tf.make_ndarray(pending.result().outputs["photo"]), direct(many))
-        assert door.process.wait(20) == 0
+        assert endpoint.process.wait(20) == 0
         assert time.monotonic() - started < 20
         with pytest.raises(grpc.RpcError) as caught:
-            door.photos(pictures)
+            endpoint.photos(pictures)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert "Traceback" not in door.process.stderr.read()
+        assert "Traceback" not in endpoint.process.stderr.read()
 
 
-def test_a_port_that_is_taken_is_told():
+def test_a_port_in_use_is_reported():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -139,7 +139,7 @@ def test_a_port_that_is_taken_is_told():
         (["--tls_cert=nowhere", "--tls_key=nowhere"], 2, "Expected PEM files"),
     ],
 )
-def test_wrong_usage_is_told_at_once(flags, code, words):
+def test_wrong_usage_is_reported_at_once(flags, code, words):
     finished = small_model.tool("serve", *flags)
     assert finished.returncode == code
     assert words in finished.stderr
@@ -157,118 +157,120 @@ def test_an_empty_folder_is_no_model(tmp_path):
 
 
 def test_a_full_queue_sheds_and_recovers():
-    with served.inside(max_batch_size=2, max_enqueued_batches=2) as door:
+    with served.inside(max_batch_size=2, max_enqueued_batches=2) as endpoint:
         pictures = portraits(2)
-        with served.Held(door.server.batcher):
-            pending = [door.prediction.Predict.future(served.request(portrait=pictures)) for _ in range(2)]
-            wait_for(lambda: door.server.batcher.waiting == 4)
+        with served.Held(endpoint.server.batcher):
+            pending = [
+                endpoint.prediction.Predict.future(served.request(portrait=pictures)) for _ in range(2)
+            ]
+            wait_for(lambda: endpoint.server.batcher.waiting == 4)
             with pytest.raises(grpc.RpcError) as caught:
-                door.photos(pictures)
+                endpoint.photos(pictures)
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
             assert "queue is full" in caught.value.details()
-            status, answer = door.post({"instances": pictures.tolist()})
+            status, answer = endpoint.post({"instances": pictures.tolist()})
             assert (status, "queue is full" in answer["error"]) == (429, True)
         for future in pending:
             assert future.result(20).outputs
-        np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
+        np.testing.assert_array_equal(endpoint.photos(pictures), direct(pictures))
         with pytest.raises(grpc.RpcError) as caught:
-            door.photos(portraits(5))
+            endpoint.photos(portraits(5))
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_a_deadline_counts_the_time_in_the_queue_and_cancelling_frees_it():
-    with served.inside(rest_api_timeout_in_ms=200) as door:
-        batcher, pictures = door.server.batcher, portraits(1)
+    with served.inside(rest_api_timeout_in_ms=200) as endpoint:
+        batcher, pictures = endpoint.server.batcher, portraits(1)
         with served.Held(batcher):
             with pytest.raises(grpc.RpcError) as caught:
-                door.photos(pictures, timeout=0.2)
+                endpoint.photos(pictures, timeout=0.2)
             assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-            assert door.post({"instances": pictures.tolist()})[0] == 504
+            assert endpoint.post({"instances": pictures.tolist()})[0] == 504
             wait_for(lambda: batcher.waiting == 0)
 
-            future = door.prediction.Predict.future(served.request(portrait=pictures), timeout=20)
+            future = endpoint.prediction.Predict.future(served.request(portrait=pictures), timeout=20)
             wait_for(lambda: batcher.waiting == 1)
             future.cancel()
             wait_for(lambda: batcher.waiting == 0)
-        np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
+        np.testing.assert_array_equal(endpoint.photos(pictures), direct(pictures))
 
 
 def test_a_request_that_is_too_long_is_refused():
-    with served.inside(max_request_bytes=20_000) as door:
+    with served.inside(max_request_bytes=20_000) as endpoint:
         with pytest.raises(grpc.RpcError) as caught:
-            door.photos(portraits(40))
+            endpoint.photos(portraits(40))
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert door.post(b" " * 20_001)[0] == 413
-        assert len(door.photos(portraits(2))) == 2
+        assert endpoint.post(b" " * 20_001)[0] == 413
+        assert len(endpoint.photos(portraits(2))) == 2
 
 
 def test_clients_that_hang_hold_up_nobody():
     """Connections that say nothing, half a request, and ones that read no answer, beside ones that work."""
-    with served.inside() as door, contextlib.ExitStack() as stack:
+    with served.inside() as endpoint, contextlib.ExitStack() as stack:
         body = json.dumps({"instances": portraits(4).tolist()}).encode()
         path = f"/v1/models/{NAME}:predict"
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         for number in range(60):
-            client = stack.enter_context(socket.create_connection(("127.0.0.1", door.rest_port)))
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", endpoint.rest_port)))
             client.sendall([b"", head[:20], head + body[:100], head + body][number % 4])
         for _ in range(20):
-            quiet = stack.enter_context(socket.create_connection(("127.0.0.1", door.port)))
+            quiet = stack.enter_context(socket.create_connection(("127.0.0.1", endpoint.port)))
             quiet.sendall(b"PRI * HTTP/2.0\r\n")
         pictures = portraits(3)
-        assert door.post({"instances": pictures.tolist()})[0] == 200
-        np.testing.assert_array_equal(door.photos(pictures), direct(pictures))
+        assert endpoint.post({"instances": pictures.tolist()})[0] == 200
+        np.testing.assert_array_equal(endpoint.photos(pictures), direct(pictures))
         stack.close()
-        wait_for(lambda: door.metric("ifrp_http_connections") <= 1)
+        wait_for(lambda: endpoint.metric("ifrp_http_connections") <= 1)
 
 
 def test_stopping_leaves_no_thread():
-    with served.inside() as door:
-        door.photos(portraits(1))
+    with served.inside() as endpoint:
+        endpoint.photos(portraits(1))
     wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith(("batch_", "versions"))])
 
 
 def test_encrypted_ports(pair):
     certificate, key = pair
-    with served.inside(tls_cert=certificate, tls_key=key) as door:
+    with served.inside(tls_cert=certificate, tls_key=key) as endpoint:
         credentials = grpc.ssl_channel_credentials(Path(certificate).read_bytes())
-        assert answers(door, credentials)
+        assert answers(endpoint, credentials)
         with pytest.raises(grpc.RpcError):
-            door.photos(portraits(1), timeout=2)
+            endpoint.photos(portraits(1), timeout=2)
         trust = ssl.create_default_context(cafile=certificate)
-        assert health(door, trust) == b"ok\n"
+        assert health(endpoint, trust) == b"ok\n"
 
 
 def test_clients_without_a_certificate_are_not_answered_where_one_is_asked_for(pair):
     certificate, key = pair
-    with served.inside(tls_cert=certificate, tls_key=key, tls_client_ca=certificate) as door:
+    with served.inside(tls_cert=certificate, tls_key=key, tls_client_ca=certificate) as endpoint:
         roots = Path(certificate).read_bytes()
-        assert answers(door, grpc.ssl_channel_credentials(roots, Path(key).read_bytes(), roots))
+        assert answers(endpoint, grpc.ssl_channel_credentials(roots, Path(key).read_bytes(), roots))
         with pytest.raises(grpc.RpcError):
-            answers(door, grpc.ssl_channel_credentials(roots))
+            answers(endpoint, grpc.ssl_channel_credentials(roots))
         trust = ssl.create_default_context(cafile=certificate)
         with pytest.raises(OSError, match=r"(?i)certificate required|reset|EOF|closed"):
-            health(door, trust)
+            health(endpoint, trust)
         trust.load_cert_chain(certificate, key)
-        assert health(door, trust) == b"ok\n"
+        assert health(endpoint, trust) == b"ok\n"
 
 
-def answers(door, credentials):
-    with grpc.secure_channel(f"localhost:{door.port}", credentials) as channel:
+def answers(endpoint, credentials):
+    with grpc.secure_channel(f"localhost:{endpoint.port}", credentials) as channel:
         stub = served.prediction_service_pb2_grpc.PredictionServiceStub(channel)
         return stub.Predict(served.request(portrait=portraits(1)), timeout=20).outputs
 
 
-def health(door, trust):
-    with urllib.request.urlopen(f"https://localhost:{door.rest_port}/healthz", context=trust) as answer:
+def health(endpoint, trust):
+    with urllib.request.urlopen(f"https://localhost:{endpoint.rest_port}/healthz", context=trust) as answer:
         return answer.read()
 
 
 def test_the_metrics_are_where_the_settings_say():
-    with served.inside(metrics_path="/metrics") as door:
-        assert door.http("GET", "/metrics")[0] == 200
-        assert door.http("GET", "/monitoring/prometheus/metrics")[0] == 404
-    with served.inside(metrics_path="") as door:
-        assert door.http("GET", "/monitoring/prometheus/metrics")[0] == 404
+    with served.inside(metrics_path="/metrics") as endpoint:
+        assert endpoint.http("GET", "/metrics")[0] == 200
+        assert endpoint.http("GET", "/monitoring/prometheus/metrics")[0] == 404
+    with served.inside(metrics_path="") as endpoint:
+        assert endpoint.http("GET", "/monitoring/prometheus/metrics")[0] == 404
 
 
 def test_missing_packages_are_named(monkeypatch):

@@ -100,7 +100,7 @@ def darker(folder, number):
     os.replace(path, Path(folder) / str(number))
 
 
-class Door:
+class Endpoint:
     """Where a server listens, and clients of the stock stubs for it."""
 
     def __init__(self, port, rest_port, server=None, process=None):
@@ -179,13 +179,13 @@ def inside(folder=None, **settings):
     thread = threading.Thread(target=lambda: loop.run_until_complete(live()))
     thread.start()
     assert ready.wait(180)
-    door = Door(options.port, options.rest_api_port, server)
+    endpoint = Endpoint(options.port, options.rest_api_port, server)
     try:
         if failures:
             raise failures[0]
-        yield door
+        yield endpoint
     finally:
-        door.channel.close()
+        endpoint.channel.close()
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(over.set)
         thread.join(20)
@@ -210,12 +210,12 @@ def outside(folder, *flags, binary=""):
     process = subprocess.Popen(
         command, env=small_model.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    door = Door(port, rest_port, process=process)
+    endpoint = Endpoint(port, rest_port, process=process)
     try:
-        wait_for(lambda: _is_up(door), 180)  # TensorFlow takes its time on a busy machine
-        yield door
+        wait_for(lambda: _is_up(endpoint), 180)  # TensorFlow takes its time on a busy machine
+        yield endpoint
     finally:
-        door.channel.close()
+        endpoint.channel.close()
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
@@ -225,21 +225,21 @@ def outside(folder, *flags, binary=""):
             process.stderr.close()
 
 
-def _is_up(door):
-    assert door.process.poll() is None, door.process.stderr.read()
+def _is_up(endpoint):
+    assert endpoint.process.poll() is None, endpoint.process.stderr.read()
     with contextlib.suppress(OSError):
-        return door.http("GET", f"/v1/models/{NAME}")[0] == 200
+        return endpoint.http("GET", f"/v1/models/{NAME}")[0] == 200
 
 
 @contextlib.contextmanager
 def any_server(folder=None):
     """TensorFlow Serving where its binary is named, else ours."""
     if BINARY:
-        with outside(folder or released(), binary=BINARY) as door:
-            yield door
+        with outside(folder or released(), binary=BINARY) as endpoint:
+            yield endpoint
     else:
-        with inside(folder) as door:
-            yield door
+        with inside(folder) as endpoint:
+            yield endpoint
 
 
 class Held:

@@ -11,10 +11,10 @@ from ifrp_tf.core.errors import ServingError
 
 def test_it_answers_while_it_is_wanted():
     with started(served.released(), served.NAME, "--max_batch_size=2") as (address, port):
-        door = served.Door(int(address.split(":")[1]), port)
+        endpoint = served.Endpoint(int(address.split(":")[1]), port)
         pictures = served.portraits(3)
-        assert (door.photos(pictures) == served.direct(pictures)).all()
-        door.channel.close()
+        assert (endpoint.photos(pictures) == served.direct(pictures)).all()
+        endpoint.channel.close()
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5)
 
