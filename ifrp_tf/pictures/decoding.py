@@ -409,12 +409,15 @@ class Picture:
     size_in_file: tuple[int, int]
 
 
-def decode(data: bytes, background: tuple[int, int, int]) -> Picture:
+def decode(
+    data: bytes, background: tuple[int, int, int], *, admit: Callable[[int, int], None] | None = None
+) -> Picture:
     """Decodes the first frame of a picture file that is in memory; see `images.read`.
 
     Args:
         data: The file's bytes.
         background: What lies behind transparent pixels, RGB 0-255.
+        admit: Called with width and height, known from the header, before memory is taken for the pixels.
 
     Returns:
         The picture.
@@ -442,6 +445,8 @@ def decode(data: bytes, background: tuple[int, int, int]) -> Picture:
     notes: list[str] = []
     try:
         image = _open(data, format)
+        if admit is not None:
+            admit(*image.size)
         orientation = _load(image, format, notes)
         rgb = to_rgb(image, background, notes)
         if format != "TIFF" and orientation in _TURNS:  # Pillow turns a TIFF while loading it
