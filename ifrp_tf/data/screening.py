@@ -15,7 +15,7 @@ from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.data import photos
 from ifrp_tf.pictures import images
 
-# ---- Photographs that are there twice: the same bytes, or the same picture saved anew, ----
+# Copies: the same bytes, or the same picture saved again.
 
 BITS = 255
 THRESHOLD = 24
@@ -79,7 +79,7 @@ def _signs(hashes: np.ndarray) -> np.ndarray:
     return np.where(hashes, 1, -1).astype(np.float32)
 
 
-# ---- Which photographs may be trained on: pictures of enough pixels, once each, and none ----
+# Decisions: which photographs may be trained on.
 
 UNREADABLE = "unreadable"
 """What the reason of a file begins with that is no picture."""

@@ -27,7 +27,7 @@ from PIL import (
 
 from ifrp_tf.core.errors import ConfigError, ImageError
 
-# ---- What is accepted as a picture, and what a file's bytes say of themselves before a ----
+# Which files are accepted, judged by their first bytes.
 
 MAX_FILE_BYTES = 512 * 2**20
 """The largest file that is read."""
@@ -256,7 +256,7 @@ def is_cut(data: bytes, format: str) -> bool:
     }[format]
 
 
-# ---- Every kind of pixel that a picture file can hold, to 8-bit sRGB ----
+# Pixels of every kind to 8-bit sRGB.
 
 _PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
@@ -362,7 +362,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
     return converted
 
 
-# ---- Pillow, both ways: bytes to upright uint8 RGB with notes on what was done, and uint8 ----
+# Decoding and encoding with Pillow.
 
 _OPENERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,

@@ -29,7 +29,7 @@ from ifrp_tf.recovery.manifest import KINDS, PASTED, REPORT, Job, Made, Manifest
 from ifrp_tf.recovery.scene import Options, look
 from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
 
-# ---- What goes into a folder run: reading one input, and whether anything is to be made of ----
+# Reading one input, and whether anything is to be made of it.
 
 PROVENANCE = "ifrp_tf"
 """Key of the one text chunk of every PNG that is written."""
@@ -243,7 +243,7 @@ def _stat(path: Path) -> tuple[int, int]:
         return -1, -1
 
 
-# ---- What is written of one input: the crops, what they are shown beside, and the picture ----
+# Recovering and writing: faces, side by side, pasted back.
 
 Recover = Callable[[np.ndarray], np.ndarray]
 
@@ -398,7 +398,7 @@ def _pasted(intake: Intake, faces: list[np.ndarray], task: Task) -> np.ndarray |
     return paste(pixels, places, chosen, strength=task.options.strength)
 
 
-# ---- A folder of portraits of any size through a network: streamed, each file on its own, ----
+# The run: inputs are read ahead, outputs written behind, each file on its own.
 
 _WORKERS = min(4, os.cpu_count() or 1)
 _WAITING = 2 * BATCH
