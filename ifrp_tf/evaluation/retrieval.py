@@ -86,7 +86,7 @@ class NetworkDescriptor:
             sized = np.stack([images.resize(picture, self.side) for picture in batch])
             return np.asarray(self.network(images.to_model_range(sized)), np.float32)
 
-        return in_batches(vectors, pictures, size=BATCH)
+        return in_batches(vectors, pictures, size=BATCH, fill=False)  # stored vectors were made so
 
     def distances(self, queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
         """Distances of vectors: see `pairwise`."""
