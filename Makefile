@@ -3,7 +3,7 @@
 # make demo [DEMO_PORT=7860] [SERVER=grpc://host:8500]      a web page for this machine
 # make demo-browser                                        the page's test in Chromium; installs what it needs
 # make test                                                run the tests
-# make check                                               lint, format, types, size budget
+# make check                                               lint, format, types, imports
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -67,6 +67,7 @@ check: $(VENV)/.development
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 install-check:
 	@bash hardening/install_check.sh

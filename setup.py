@@ -1,4 +1,4 @@
-"""Packages the released model and the style bank, which are outside of `ifrp_tf/`, as its package data."""
+"""Adds templates to the package, and the released model and style bank, which are outside of `ifrp_tf/`."""
 
 from setuptools import find_packages, setup
 

@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks.timing import Call, interleave
 from ifrp_tf.core import files
 from ifrp_tf.core.errors import ConfigError
-from ifrp_tf.data import toy_faces
+from ifrp_tf.data import photos, toy_faces
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery.folder import BATCH
 from ifrp_tf.recovery.recoverer import Recoverer
@@ -92,7 +92,7 @@ def _faces(data: str | Path, count: int) -> list[np.ndarray]:
     if not data:
         return list(toy_faces.draw(count, side=LARGE // 4, seed=3).pixels)
     found = files.list_pictures(data)[:count]
-    faces = [images.letterbox(images.read(path).pixels, LARGE) for path in found]
+    faces = [photos.read(path, LARGE, rule="letterbox") for path in found]
     return [face for face, _ in zip(itertools.cycle(faces), range(count), strict=False)]
 
 

@@ -1,10 +1,9 @@
-"""The lowest and the highest versions that `requirements.txt` allows, installed and tried out."""
+"""The lowest and the highest versions that `requirements.txt` allows, installed by uv and tried out."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import subprocess
 import sys
 import time
@@ -12,13 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.version import Version
+from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.core.files import write_bytes_atomic
 
-from ifrp_tf.core.errors import ConfigError, DataError
-from ifrp_tf.pictures import images
+RESOLUTIONS = {"lowest": "lowest-direct", "highest": "highest"}
+"""What uv calls the ends of the bounds; indirect dependencies are the newest in both."""
 
-WHICH = ("lowest", "highest")
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ("pytest>=9,<10", "pytest-xdist>=3.8,<4")
 """What the tests need besides."""
@@ -26,8 +24,8 @@ TESTS = ("pytest>=9,<10", "pytest-xdist>=3.8,<4")
 _EVERY_MODULE = (
     "import importlib, pathlib\n"
     "names = ['.'.join(p.with_suffix('').parts) for p in sorted(pathlib.Path('ifrp_tf').rglob('*.py'))]\n"
-    "extras = ('_jax', 'onnx_graph', 'onnx_layers', 'onnx_transforms', '__init__')\n"
-    "[importlib.import_module(name) for name in names if not name.endswith(extras)]\n"
+    "extras = ('_jax', '.demo.', '.serving.', '__init__')\n"
+    "[importlib.import_module(name) for name in names if not any(part in name for part in extras)]\n"
 )
 _TOY = (
     "--preset=toy", "--set=train.batch_size=4", "--set=train.epoch_pictures=8", "--set=train.pictures=8",
@@ -52,65 +50,11 @@ class Check:
     detail: str = ""
 
 
-def read(text: str) -> list[Requirement]:
-    """The requirements in a `requirements.txt`.
-
-    Args:
-        text: a requirement a line; empty lines and comments are passed over.
-    """
-    lines = (line.split("#")[0].strip() for line in text.splitlines())
-    return [Requirement(line) for line in lines if line]
-
-
-def choose(requirement: Requirement, versions: Sequence[str], which: str) -> str:
-    """The pin of a requirement at one end of what it allows.
-
-    Args:
-        requirement: with its bounds.
-        versions: that exist, in any order; pre-releases are passed over.
-        which: `lowest` or `highest`.
-
-    Returns:
-        Such as `numpy==2.1.0`.
-
-    Raises:
-        DataError: no version is allowed.
-
-    Example:
-        >>> choose(Requirement("a>=1,<2"), ["0.9", "1.2", "1.10", "2.0"], "highest")
-        'a==1.10'
-    """
-    allowed = sorted(Version(version) for version in requirement.specifier.filter(versions))
-    if not allowed:
-        raise DataError(
-            f"Expected a version of {requirement}. Received: {', '.join(versions[:8]) or 'none'}."
-        )
-    return f"{requirement.name}=={allowed[0] if which == 'lowest' else allowed[-1]}"
-
-
-def available(python: Path, name: str) -> list[str]:
-    """Every released version of a package, as pip finds them.
-
-    Args:
-        python: an interpreter with pip.
-        name: of the package.
-
-    Raises:
-        DataError: pip finds none.
-    """
-    command = [str(python), "-m", "pip", "index", "versions", name]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = re.search(r"^Available versions: (.*)$", done.stdout, re.MULTILINE)
-    if not found:
-        raise DataError(f"Expected versions of {name}. Received: {done.stderr.strip()[-300:]}")
-    return found[1].split(", ")
-
-
 def run(which: Sequence[str], work: str | Path, *, json_file: str = "") -> int:
     """Makes an environment for each end of the bounds, tries it out, and prints what works.
 
     Args:
-        which: out of `WHICH`.
+        which: out of `RESOLUTIONS`.
         work: gets an environment and a folder of outputs for each.
         json_file: also write the results here.
 
@@ -119,10 +63,11 @@ def run(which: Sequence[str], work: str | Path, *, json_file: str = "") -> int:
 
     Raises:
         ConfigError: `which` holds something else.
-        DataError: a package has no version within its bounds.
     """
-    if not which or set(which) - set(WHICH):
-        raise ConfigError(f"Expected some of {', '.join(WHICH)}. Received: {', '.join(which) or 'none'}.")
+    if not which or set(which) - set(RESOLUTIONS):
+        raise ConfigError(
+            f"Expected some of {', '.join(RESOLUTIONS)}. Received: {', '.join(which) or 'none'}."
+        )
     everything: dict[str, Any] = {}
     for end in which:
         folder = Path(work).resolve() / end
@@ -132,20 +77,20 @@ def run(which: Sequence[str], work: str | Path, *, json_file: str = "") -> int:
             print(f"{end:9}{words}\n{check.detail}".rstrip(), flush=True)  # noqa: T201
         everything[end] = {"versions": versions, "checks": [dataclasses.asdict(check) for check in checks]}
     if json_file:
-        images.write_bytes_atomic(json_file, json.dumps(everything, indent=2).encode())
+        write_bytes_atomic(json_file, json.dumps(everything, indent=2).encode())
     return int(not all(check["passed"] for end in everything.values() for check in end["checks"]))
 
 
 def _try(end: str, folder: Path) -> tuple[list[Check], list[str]]:
-    python = folder / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / "venv")], check=True)
-    requirements = read((ROOT / "requirements.txt").read_text(encoding="utf-8"))
-    pins = [choose(one, available(python, one.name), end) for one in requirements]
-    checks = [try_out("install", [str(python), "-m", "pip", "install", "--quiet", *pins, *TESTS])]
+    uv, python = [sys.executable, "-m", "uv"], folder / "venv" / "bin" / "python"
+    subprocess.run([*uv, "venv", "--quiet", "--clear", str(folder / "venv")], check=True)
+    install = [*uv, "pip", "install", "--quiet", f"--python={python}", f"--resolution={RESOLUTIONS[end]}"]
+    checks = [try_out("install", [*install, "--requirement=requirements.txt", *TESTS])]
     if checks[0].passed:
         checks += [try_out(name, command) for name, command in slice_of(python, folder / "out").items()]
-    listed = subprocess.run([str(python), "-m", "pip", "freeze"], capture_output=True, text=True, check=False)
-    return checks, [*pins, "---", *listed.stdout.split()]
+    freeze = [*uv, "pip", "freeze", "--quiet", f"--python={python}"]
+    listed = subprocess.run(freeze, capture_output=True, text=True, check=False)
+    return checks, listed.stdout.split()
 
 
 def slice_of(python: Path, out: Path) -> dict[str, list[str]]:
@@ -160,7 +105,7 @@ def slice_of(python: Path, out: Path) -> dict[str, list[str]]:
     sample, version = out / "sample.png", out / "toy" / "1"
     return {
         "import every module": [interpreter, "-c", _EVERY_MODULE],
-        "tests of images": [interpreter, "-m", "pytest", "-n", "0", "-q", "tests/test_images.py"],
+        "tests of images": [interpreter, "-m", "pytest", "-n", "0", "-q", "tests/pictures/test_images.py"],
         "sample portrait": [interpreter, tool("sample_portrait"), f"--output={sample}"],
         "recover it": [interpreter, tool("recover"), f"--input={sample}", f"--output={out / 'recovered'}"],
         "recover its faces": [

@@ -1,5 +1,7 @@
 """Installs the lowest and the highest versions that requirements.txt allows, and tries the package with each.
 
+Needs uv: pip install -e ".[hardening]".
+
 python tools/dependency_bounds.py --work=/tmp/bounds --json=bounds.json      # 2 GB and some minutes each
 python tools/dependency_bounds.py --work=/tmp/bounds --which=lowest
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -55,6 +56,33 @@ def person_of(name: str) -> str:
     return "/".join(parts[:-1]) if len(parts) > 2 else name
 
 
+def read(
+    path: str | Path, side: int, *, crop: int = 0, least: int = 1, rule: Literal["crop", "letterbox"] = "crop"
+) -> np.ndarray:
+    """Reads a photograph and brings it to a square.
+
+    Args:
+        path: of the file.
+        side: of the result, pixels.
+        crop: side of the middle square that is cut out first, pixels; 0 takes the whole picture.
+        least: pixels that both sides must have before it is scaled.
+        rule: `crop` cuts the longer side, `letterbox` repeats the edges of the shorter one.
+
+    Returns:
+        uint8 [side, side, 3], RGB 0-255.
+
+    Raises:
+        ImageError: it cannot be read; with reason `too_small` where it has fewer than `least` pixels a side.
+    """
+    pixels = images.read(path).pixels
+    if crop:
+        pixels = images.centre_crop(pixels, crop)
+    if min(pixels.shape[:2]) < least:
+        size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+        raise ImageError("too_small", f"expected at least {least} pixels a side, received {size}.")
+    return images.fit(pixels, side, rule)
+
+
 def load(folder: str | Path, config: DataConfig, *, cache: Path | None = None) -> PhotoSet:
     """Reads every picture below `folder`, crops and resizes it.
 
@@ -62,7 +90,7 @@ def load(folder: str | Path, config: DataConfig, *, cache: Path | None = None) -
         folder: searched recursively.
         config: `side` and `crop` are used.
         cache: folder in which the decoded array is kept between runs, keyed by names, sizes and times of
-            the files; None decodes anew.
+            the files; None decodes them again.
 
     Raises:
         DataError: if there is no usable picture.
@@ -131,10 +159,7 @@ def mean_face(photos: PhotoSet) -> np.ndarray:
 
 def _decode(path: Path, config: DataConfig, into: np.ndarray) -> str | None:
     try:
-        pixels = images.read(path).pixels
-        if config.crop:
-            pixels = images.centre_crop(pixels, config.crop)
-        into[...] = images.fit(pixels, config.side, rule="crop")
+        into[...] = read(path, config.side, crop=config.crop)
     except ImageError as error:
         return f"{error.reason}: {error}"
     return None

@@ -13,9 +13,8 @@ from PIL import Image
 from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.data import photos
-from ifrp_tf.pictures import images
 
-# ---- Photographs that are there twice: the same bytes, or the same picture saved anew, ----
+# Copies: the same bytes, or the same picture saved again.
 
 BITS = 255
 THRESHOLD = 24
@@ -79,32 +78,15 @@ def _signs(hashes: np.ndarray) -> np.ndarray:
     return np.where(hashes, 1, -1).astype(np.float32)
 
 
-# ---- Which photographs may be trained on: pictures of enough pixels, once each, and none ----
+# Decisions: which photographs may be trained on.
 
 UNREADABLE = "unreadable"
 """What the reason of a file begins with that is no picture."""
 
 
 def decoded(path: Path, config: DataConfig) -> np.ndarray:
-    """A photograph as it is trained on.
-
-    Args:
-        path: of the file.
-        config: `side` and `crop` are used.
-
-    Returns:
-        uint8 [side, side, 3].
-
-    Raises:
-        ImageError: If it cannot be read; with reason `too_small` if it had to be enlarged more than twice.
-    """
-    pixels = images.read(path).pixels
-    if config.crop:
-        pixels = images.centre_crop(pixels, config.crop)
-    if min(pixels.shape[:2]) < config.side // 2:
-        size = f"{pixels.shape[1]} x {pixels.shape[0]}"
-        raise ImageError("too_small", f"expected at least {config.side // 2} pixels a side, received {size}.")
-    return images.fit(pixels, config.side, "crop")
+    """A photograph as it is trained on: see `photos.read`; it is enlarged to twice its size at most."""
+    return photos.read(path, config.side, crop=config.crop, least=config.side // 2)
 
 
 def choose(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import DataError
+from ifrp_tf.data.photos import read
 from ifrp_tf.pictures import images
 
 
@@ -53,8 +54,5 @@ def load(config: DataConfig) -> Drawings | None:
             f"Expected sketch/<name>.jpg with photo/<name>.jpg in {config.sketches!r}. Received: no pair.",
             hint="data.sketches names one set, such as data/sketches/cuhk; empty trains without sketches.",
         )
-    sketches, photos = (
-        np.stack([images.fit(images.read(part[name]).pixels, config.side, rule="crop") for name in names])
-        for part in found
-    )
+    sketches, photos = (np.stack([read(part[name], config.side) for name in names]) for part in found)
     return Drawings(sketches, photos)

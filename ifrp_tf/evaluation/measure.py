@@ -25,7 +25,7 @@ from ifrp_tf.evaluation.store import (
     Scores,
 )
 from ifrp_tf.nn import metrics
-from ifrp_tf.recovery.detection import DetectionDetector as Detector
+from ifrp_tf.recovery.detection import Mtcnn, shows_face
 
 BATCH = 32
 
@@ -162,24 +162,24 @@ class Measurement:
 
     def detect(self, count: int) -> dict[str, Any]:
         """Shares of pictures in which a face is found, among the first `count` of each style."""
-        detector = Detector()
+        detector = Mtcnn()
         styles = {style: list(self._measurable(style)[:count]) for style in self._protocol.styles}
         photos = sorted({name for names in styles.values() for name in names})
         for names in self._open(photos, DetectedRow, "", "detection, photographs"):
             found = self._protocol.read_photos(names)
-            seen = detector.detect(found.pixels).tolist()
+            seen = shows_face(found.pixels, detector).tolist()
             self._journal.add(
                 DetectedRow("", name, hit, hit) for name, hit in zip(found.names, seen, strict=True)
             )
         for style, subjects in styles.items():
             for names in self._open(subjects, DetectedRow, style, f"detection, {style}"):
                 found, _ = self._read_pairs(style, names)
-                recovered = detector.detect(self._candidate.recover(found.pixels)).tolist()
-                raw = detector.detect(found.pixels).tolist()
+                recovered = shows_face(self._candidate.recover(found.pixels), detector).tolist()
+                raw = shows_face(found.pixels, detector).tolist()
                 self._journal.add(map(DetectedRow, [style] * len(raw), found.names, recovered, raw))
         shares: dict[str, Any] = {
             "pictures": count,
-            "mean_face": bool(detector.detect(self._mean[None])[0]),
+            "mean_face": bool(shows_face(self._mean[None], detector)[0]),
             "styles": {},
             "input": {},
             "photos": self._share("", photos),

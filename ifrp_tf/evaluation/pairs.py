@@ -10,12 +10,13 @@ import abc
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ifrp_tf.core.errors import DataError, ImageError
 from ifrp_tf.core.files import fingerprint
+from ifrp_tf.data.photos import read as read_photo
 from ifrp_tf.pictures import images
 
 
@@ -199,18 +200,20 @@ def by_name(files: Mapping[str, Path], problems: list[Problem], reason: str = "d
     return named
 
 
-def read(files: Mapping[str, Path], side: int, *, rule: str = "letterbox") -> Pictures:
+def read(
+    files: Mapping[str, Path], side: int, *, rule: Literal["crop", "letterbox"] = "letterbox"
+) -> Pictures:
     """Reads files and brings them to a square; a bad file costs itself alone.
 
     Args:
         files: name -> path.
         side: of the pictures, pixels.
-        rule: `letterbox` or `crop`, of `images.fit`.
+        rule: as of `photos.read`.
     """
     names, pixels, problems = [], [], {}
     for name, path in files.items():
         try:
-            pixels.append(images.fit(images.read(path).pixels, side, rule=rule))
+            pixels.append(read_photo(path, side, rule=rule))
             names.append(name)
         except ImageError as error:
             problems[name] = Problem(str(path), error.reason, str(error))

@@ -23,7 +23,7 @@ from ifrp_tf.evaluation.store import PairRow
 from ifrp_tf.evaluation.tables import Table, number
 from ifrp_tf.pictures import images
 
-# ---- Which portraits a report shows: the best, the middle and the worst, chosen by number ----
+# The examples: which portraits are shown.
 
 EXAMPLES = 3
 """Examples of each kind."""
@@ -99,7 +99,7 @@ def error_map(recovered: np.ndarray, photos: np.ndarray) -> np.ndarray:
     return colours[..., :3]
 
 
-# ---- The report as one HTML file that needs nothing else: styles, chart and pictures are ----
+# The page: tables, chart and pictures in one file of HTML.
 
 _SHOWN_PROBLEMS = 50
 _SERIES = (
@@ -206,7 +206,7 @@ def _problems(result: dict[str, Any]) -> Table | None:
     return Table(f"Files with problems: {len(problems):,}", note, ("file", "reason", "message"), rows)
 
 
-# ---- A report for people: `report.html`, `evaluation.md` for the model card, `rows.csv` and ----
+# The folder: page, Markdown for the model card, rows as CSV, sheets of examples.
 
 
 def write(

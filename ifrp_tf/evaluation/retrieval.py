@@ -19,6 +19,7 @@ from scipy.spatial.distance import cdist
 from ifrp_tf.core.config import nearest
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.pictures import images
+from ifrp_tf.pictures.batches import in_batches
 
 TOP = (1, 5)
 """The k of FRR that are reported; FCR takes the last."""
@@ -80,12 +81,12 @@ class NetworkDescriptor:
         Returns:
             float32 [N, D].
         """
-        parts = []
-        for start in range(0, len(pictures), BATCH):
-            batch = [images.resize(picture, self.side) for picture in pictures[start : start + BATCH]]
-            vectors = self.network(images.to_model_range(np.stack(batch)))
-            parts.append(np.asarray(vectors, np.float32))
-        return np.concatenate(parts)
+
+        def vectors(batch: np.ndarray) -> np.ndarray:
+            sized = np.stack([images.resize(picture, self.side) for picture in batch])
+            return np.asarray(self.network(images.to_model_range(sized)), np.float32)
+
+        return in_batches(vectors, pictures, size=BATCH, fill=False)  # stored vectors were made so
 
     def distances(self, queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
         """Distances of vectors: see `pairwise`."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from ifrp_tf import __version__
 from ifrp_tf.core import runtime
+from ifrp_tf.data.photos import read as read_photo
 from ifrp_tf.evaluation import report, retrieval, statistics
 from ifrp_tf.evaluation.measure import BATCH, Candidate, Measurement
 from ifrp_tf.evaluation.pairs import FolderPairs, Gallery, Problem, Protocol
@@ -143,7 +144,7 @@ def read_mean_face(found: folder.ModelFolder, side: int) -> np.ndarray | None:
         ImageError: it cannot be read.
     """
     path = (found.path if found.kind == "version" else found.path.parent) / folder.MEAN_FACE
-    return images.fit(images.read(path).pixels, side) if path.is_file() else None
+    return read_photo(path, side, rule="letterbox") if path.is_file() else None
 
 
 def _pictures(request: Request, side: int) -> tuple[Protocol, Gallery | None]:

@@ -27,7 +27,7 @@ from PIL import (
 
 from ifrp_tf.core.errors import ConfigError, ImageError
 
-# ---- What is accepted as a picture, and what a file's bytes say of themselves before a ----
+# Which files are accepted, judged by their first bytes.
 
 MAX_FILE_BYTES = 512 * 2**20
 """The largest file that is read."""
@@ -256,7 +256,7 @@ def is_cut(data: bytes, format: str) -> bool:
     }[format]
 
 
-# ---- Every kind of pixel that a picture file can hold, to 8-bit sRGB ----
+# Pixels of every kind to 8-bit sRGB.
 
 _PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
@@ -362,7 +362,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
     return converted
 
 
-# ---- Pillow, both ways: bytes to upright uint8 RGB with notes on what was done, and uint8 ----
+# Decoding and encoding with Pillow.
 
 _OPENERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,
@@ -409,12 +409,15 @@ class Picture:
     size_in_file: tuple[int, int]
 
 
-def decode(data: bytes, background: tuple[int, int, int]) -> Picture:
+def decode(
+    data: bytes, background: tuple[int, int, int], *, admit: Callable[[int, int], None] | None = None
+) -> Picture:
     """Decodes the first frame of a picture file that is in memory; see `images.read`.
 
     Args:
         data: The file's bytes.
         background: What lies behind transparent pixels, RGB 0-255.
+        admit: Called with width and height, known from the header, before memory is taken for the pixels.
 
     Returns:
         The picture.
@@ -442,6 +445,8 @@ def decode(data: bytes, background: tuple[int, int, int]) -> Picture:
     notes: list[str] = []
     try:
         image = _open(data, format)
+        if admit is not None:
+            admit(*image.size)
         orientation = _load(image, format, notes)
         rgb = to_rgb(image, background, notes)
         if format != "TIFF" and orientation in _TURNS:  # Pillow turns a TIFF while loading it

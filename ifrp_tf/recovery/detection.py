@@ -13,8 +13,6 @@ from PIL import Image, ImageFilter, ImageOps
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.pictures.geometry import LANDMARKS, Face, Place, align, cut, overlap, suppress
 
-# ---- What a face detector is to this package, and mtcnn as one ----
-
 SMALLEST = 20
 """Least height of a face that `Mtcnn` is asked for, pixels."""
 
@@ -27,12 +25,14 @@ class Candidate:
     """What a detector takes for a face.
 
     Attributes:
-        landmarks: float64 [5, 2], x and y in pixels, in the order of `alignment.LANDMARKS`.
+        landmarks: float64 [5, 2], x and y in pixels, in the order of `geometry.LANDMARKS`.
         score: 0 to 1.
+        height: of its box within the picture, pixels; 0 where the detector does not say.
     """
 
     landmarks: np.ndarray
     score: float
+    height: float = 0.0
 
 
 class Detector(Protocol):
@@ -80,11 +80,10 @@ class Mtcnn:
         for row in rows:
             # A row: picture, box, score, five x, five y; its coordinates are those of pixels' centres.
             landmarks = np.stack([row[6 : 6 + len(LANDMARKS)], row[11:16]], axis=1).astype(np.float64) + 0.5
-            found[int(row[0])].append(Candidate(landmarks, float(row[5])))
+            top, bottom = np.clip([row[2], row[4]], 0, len(pictures[int(row[0])]) - 1)
+            found[int(row[0])].append(Candidate(landmarks, float(row[5]), float(bottom - top)))
         return found
 
-
-# ---- Whether a face detector takes a picture for a face: a check on recovered faces that no ----
 
 MARGIN = 0.25
 """Part of the side that is added around a tight face, edge pixels repeated: detectors expect some surround.
@@ -97,40 +96,32 @@ _BATCH = 16
 _LEAST = 0.3
 
 
-class DetectionDetector:
-    """mtcnn, which brings its weights along and needs no network.
+def shows_face(pictures: np.ndarray, detector: Detector) -> np.ndarray:
+    """Which pictures a detector takes for a face: a check on recovered faces that no loss knows.
+
+    Args:
+        pictures: uint8 [N, S, S, 3], RGB 0-255, each one tight face or what is meant to be one.
+        detector: such as `Mtcnn()`.
+
+    Returns:
+        bool [N]: whether a face is found at least 0.3 times as high as the picture; smaller ones are in the
+        hair or the background.
 
     Example:
-        >>> Detector().detect(recovered).mean()  # doctest: +SKIP
+        >>> shows_face(recovered, Mtcnn()).mean()  # doctest: +SKIP
         0.99
     """
-
-    def __init__(self) -> None:
-        from mtcnn import MTCNN  # late: it loads TensorFlow and builds three networks
-
-        self._detector = MTCNN()
-
-    def detect(self, pictures: np.ndarray) -> np.ndarray:
-        """Which pictures show a face.
-
-        Args:
-            pictures: uint8 [N, S, S, 3], RGB 0-255, each one tight face or what is meant to be one.
-
-        Returns:
-            bool [N]: whether a face is found at least 0.3 times as high as the picture; smaller ones are in
-            the hair or the background.
-        """
-        side = pictures.shape[1]
-        pad = int(side * MARGIN)
-        framed = np.pad(pictures, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
-        found: list[bool] = []
-        for start in range(0, len(framed), _BATCH):
-            answers = self._detector.detect_faces(list(framed[start : start + _BATCH]))
-            found += [any(face["box"][3] >= _LEAST * side for face in faces) for faces in answers]
-        return np.array(found, dtype=bool)
+    side = pictures.shape[1]
+    pad = int(side * MARGIN)
+    framed = np.pad(pictures, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
+    found: list[bool] = []
+    for start in range(0, len(framed), _BATCH):
+        answers = detector(list(framed[start : start + _BATCH]))
+        found += [any(face.height >= _LEAST * side for face in faces) for faces in answers]
+    return np.array(found, dtype=bool)
 
 
-# ---- One look at a picture for faces: in several sizes, turned, treated; finds are found ----
+# Looking at a picture for faces: in several sizes, turned, treated; what is found is looked at again.
 
 SURROUND = 2.0
 """Side of what the detector sees of a candidate, in sides of its frame."""
@@ -283,8 +274,6 @@ def _treated(view: np.ndarray, treatment: str) -> np.ndarray:
     return view
 
 
-# ---- Finds faces in photographs, paintings, drawings and sketches, whole pictures of any ----
-
 _ALONE = 0.4  # a face as high as this part of a picture leaves no room for others
 _RETRY_WORK = 416
 
@@ -302,7 +291,7 @@ def find(pixels: np.ndarray, detector: Detector) -> list[Face]:
 
     Args:
         pixels: uint8 [H, W, 3], RGB, 0-255.
-        detector: such as `face_detector.Mtcnn()`.
+        detector: such as `Mtcnn()`.
 
     Returns:
         Faces from the left to the right, also those below `SMALLEST_FACE`; none overlap much. Empty where
@@ -335,7 +324,7 @@ def find_in_box(pixels: np.ndarray, box: Sequence[float], detector: Detector) ->
     Args:
         pixels: uint8 [H, W, 3], RGB, 0-255.
         box: x, y, width, height in pixels of the upright picture, from the hairline to the chin.
-        detector: such as `face_detector.Mtcnn()`.
+        detector: such as `Mtcnn()`.
 
     Raises:
         ConfigError: the box lies outside the picture, or is empty.

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,16 @@ import numpy as np
 from ifrp_tf.core.errors import ConfigError, DataError, ImageError, ModelError
 from ifrp_tf.core.files import list_pictures, read_bytes
 from ifrp_tf.pictures import decoding, framing, images
+from ifrp_tf.pictures.batches import BATCH, in_batches
 from ifrp_tf.pictures.blending import in_place, paste
-from ifrp_tf.pictures.decoding import MAX_FILE_BYTES, SUFFIXES, sniff
+from ifrp_tf.pictures.decoding import MAX_FILE_BYTES, SUFFIXES
 from ifrp_tf.pictures.geometry import Place
 from ifrp_tf.recovery.detection import Detector
 from ifrp_tf.recovery.manifest import KINDS, PASTED, REPORT, Job, Made, Manifest, ReportWriter, names, plan
 from ifrp_tf.recovery.scene import Options, look
 from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
 
-# ---- What goes into a folder run: reading one input, and whether anything is to be made of ----
+# Reading one input, and whether anything is to be made of it.
 
 PROVENANCE = "ifrp_tf"
 """Key of the one text chunk of every PNG that is written."""
@@ -192,8 +193,13 @@ def _prepare(job: Job, task: Task, before: Made | None) -> Intake:
 
 
 def _laid_out(job: Job, task: Task, data: bytes, made: Made) -> Intake:
-    with _LARGE if _pixel_count(data) > _LARGE_PIXELS else nullcontext():
-        picture = decoding.decode(data, images.WHITE)
+    with ExitStack() as stack:
+
+        def admit(width: int, height: int) -> None:
+            if width * height > _LARGE_PIXELS:
+                stack.enter_context(_LARGE)
+
+        picture = decoding.decode(data, images.WHITE, admit=admit)
         scene = look(picture.pixels, task.options, task.detector, task.side)
     (height, width, _), notes, suffix = picture.pixels.shape, picture.notes, job.path.suffix.lower()
     if suffix and SUFFIXES.get(suffix) != picture.format:
@@ -237,18 +243,7 @@ def _stat(path: Path) -> tuple[int, int]:
         return -1, -1
 
 
-def _pixel_count(data: bytes) -> int:
-    try:
-        width, height = decoding._open(data, sniff(data)[0] or "").size
-    except Exception:  # not a picture that can be opened: decoding it says why
-        return 0
-    return int(width * height)
-
-
-# ---- What is written of one input: the crops, what they are shown beside, and the picture ----
-
-BATCH = 16
-"""Portraits that the network sees at a time."""
+# Recovering and writing: faces, side by side, pasted back.
 
 Recover = Callable[[np.ndarray], np.ndarray]
 
@@ -309,8 +304,7 @@ def write(intake: Intake, own: Sequence[Answer], manifest: Manifest, task: Task,
 def answer(recover: Recover, portraits: Sequence[np.ndarray]) -> list[np.ndarray | ModelError]:
     """The network's answers, or why there is none, one for each portrait.
 
-    Batches are filled up to one size, since other sizes add numbers up in another order: so a picture's
-    answer is the same to the bit, whatever its neighbours are.
+    A picture's answer is the same to the bit, whatever its neighbours are: see `in_batches`.
 
     Args:
         recover: uint8 [16, side, side, 3] to the same.
@@ -318,10 +312,9 @@ def answer(recover: Recover, portraits: Sequence[np.ndarray]) -> list[np.ndarray
     """
     answers: list[np.ndarray | ModelError] = []
     for start in range(0, len(portraits), BATCH):
-        part = list(portraits[start : start + BATCH])
-        filled = part + part[-1:] * (BATCH - len(part))
+        part = portraits[start : start + BATCH]
         try:
-            answers += list(recover(np.stack(filled)))[: len(part)]
+            answers += list(in_batches(recover, np.stack(part)))
         except ModelError as error:  # one must not spoil its neighbours
             answers += [error] if len(part) == 1 else [answer(recover, [one])[0] for one in part]
     return answers
@@ -405,7 +398,7 @@ def _pasted(intake: Intake, faces: list[np.ndarray], task: Task) -> np.ndarray |
     return paste(pixels, places, chosen, strength=task.options.strength)
 
 
-# ---- A folder of portraits of any size through a network: streamed, each file on its own, ----
+# The run: inputs are read ahead, outputs written behind, each file on its own.
 
 _WORKERS = min(4, os.cpu_count() or 1)
 _WAITING = 2 * BATCH

@@ -12,6 +12,7 @@ from ifrp_tf.core.assets import MODEL
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.core.runtime import Console
 from ifrp_tf.pictures import images
+from ifrp_tf.pictures.batches import in_batches
 from ifrp_tf.pictures.blending import paste
 from ifrp_tf.pictures.decoding import describe_array
 from ifrp_tf.recovery import folder, gallery
@@ -100,11 +101,9 @@ class Recoverer:
         if portraits.dtype != np.uint8 or portraits.shape[1:] != shape:
             expected = f"expected a batch uint8 [N, {self.side}, {self.side}, 3]"
             raise ImageError("bad_array", f"{expected}, received {describe_array(portraits)}.")
-        recovered = np.empty_like(portraits)
-        for start in range(0, len(portraits), folder.BATCH):
-            part = portraits[start : start + folder.BATCH]
-            recovered[start : start + folder.BATCH] = self._network(part)
-        return recovered
+        if not len(portraits):
+            return portraits.copy()
+        return in_batches(self._network, portraits, fill=False)  # one portrait alone need not wait for 16
 
     def recover_faces(
         self, source: str | Path | bytes | Image.Image | np.ndarray, options: Options = _AUTO

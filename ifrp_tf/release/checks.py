@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from ifrp_tf.core import files
 from ifrp_tf.core.errors import ModelError
-from ifrp_tf.data import toy_faces
+from ifrp_tf.data import photos, toy_faces
 from ifrp_tf.pictures import images
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.release import graph_weights, onnx
@@ -169,7 +169,7 @@ def _faces(source: str, count: int, side: int) -> np.ndarray:
     if not source:
         return np.asarray(toy_faces.draw(count, side=side).pixels)
     paths = files.list_pictures(source)[:count]
-    pixels = np.stack([images.letterbox(images.read(path).pixels, side) for path in paths])
+    pixels = np.stack([photos.read(path, side, rule="letterbox") for path in paths])
     return np.resize(pixels, (count, side, side, 3))  # from the start again where there are too few
 
 

@@ -6,28 +6,15 @@ from helpers import ROOT
 from packaging.requirements import Requirement
 
 from hardening import dependency_bounds
-from hardening.dependency_bounds import choose, read
-from ifrp_tf.core.errors import ConfigError, DataError
-
-VERSIONS = ["5.0.0.93", "4.9.0.80", "4.11.0.86", "4.11.0.82", "4.2rc1", "3.0", "6.0"]
-
-
-def test_the_ends_of_what_is_allowed():
-    one = Requirement("opencv>=4.11,<6")
-    assert choose(one, VERSIONS, "lowest") == "opencv==4.11.0.82"
-    assert choose(one, VERSIONS, "highest") == "opencv==5.0.0.93"
-    assert choose(Requirement("x==3.0"), VERSIONS, "lowest") == "x==3.0"
-    with pytest.raises(DataError, match="Expected a version of x>=9"):
-        choose(Requirement("x>=9"), VERSIONS, "lowest")
+from ifrp_tf.core.errors import ConfigError
 
 
 def test_every_line_of_our_own_requirements_has_both_bounds():
-    found = read((ROOT / "requirements.txt").read_text())
+    found = [Requirement(line) for line in (ROOT / "requirements.txt").read_text().splitlines()]
     assert len(found) > 10
     for one in found:
         operators = {part.operator for part in one.specifier}
         assert operators in ({">=", "<"}, {"=="}), one
-    assert read("# nothing\n\nnumpy>=2.1  # why\n") == [Requirement("numpy>=2.1")]
 
 
 def test_what_fails_is_said():

@@ -12,8 +12,7 @@ from skimage.data import astronaut
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.evaluation.run import evaluate
 from ifrp_tf.pictures.geometry import Place, align, overlap, suppress
-from ifrp_tf.recovery.detection import DetectionDetector as Detector
-from ifrp_tf.recovery.detection import Mtcnn, Step, again, find, find_in_box, search
+from ifrp_tf.recovery.detection import Mtcnn, Step, again, find, find_in_box, search, shows_face
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +63,17 @@ def noise():
     return np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
 
 
-def test_a_face_is_found_and_noise_is_not(face, noise):
+def test_a_face_is_found_and_noise_is_not(detector, face, noise):
     grey = np.full_like(face, 128)
-    detector = Detector()
-    np.testing.assert_array_equal(detector.detect(np.stack([noise, face, grey])), [False, True, False])
-    assert detector.detect(np.stack([noise, grey])).tolist() == [False, False]
-    assert detector.detect(face[None][:0]).shape == (0,)
+    np.testing.assert_array_equal(shows_face(np.stack([noise, face, grey]), detector), [False, True, False])
+    assert shows_face(np.stack([noise, grey]), detector).tolist() == [False, False]
+    assert shows_face(face[None][:0], detector).shape == (0,)
 
 
-def test_a_small_face_in_the_background_does_not_count(face):
+def test_a_small_face_in_the_background_does_not_count(detector, face):
     small = np.full((128, 128, 3), 128, np.uint8)
     small[48:80, 48:80] = face[::4, ::4]
-    assert not Detector().detect(small[None])[0]
+    assert not shows_face(small[None], detector)[0]
 
 
 def test_the_shares_of_an_evaluation(face, noise, tmp_path):
@@ -96,12 +94,12 @@ def test_the_shares_of_an_evaluation(face, noise, tmp_path):
     }
 
 
-def test_faces_of_the_test_set_are_found(data_dir):
+def test_faces_of_the_test_set_are_found(detector, data_dir):
     from PIL import Image
 
     paths = sorted((data_dir / "faces/test").rglob("*.jpg"))[::125]
     pictures = np.stack([np.asarray(Image.open(path)) for path in paths])
-    assert Detector().detect(pictures).mean() >= 0.9
+    assert shows_face(pictures, detector).mean() >= 0.9
 
 
 FACE = Place(224.5, 121, 118, 2)

@@ -25,6 +25,7 @@ from ifrp_tf.evaluation.statistics import Bootstrap, Sample
 from ifrp_tf.nn import metrics
 from ifrp_tf.nn.layers import affine_grid, bilinear_sample
 from ifrp_tf.pictures import images
+from ifrp_tf.pictures.batches import in_batches
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.release import graph_weights, weights
 from ifrp_tf.styles import sets
@@ -61,13 +62,13 @@ class _Network:
 
     def recover(self, portraits: np.ndarray, transforms: np.ndarray) -> np.ndarray:
         """Recovered faces, float32 levels 0-255, through the given transforms."""
-        parts = []
-        for start in range(0, len(portraits), _BATCH):
-            part = slice(start, start + _BATCH)
-            grid = affine_grid(transforms[part], *portraits.shape[1:3])
-            recovered = self.rest(bilinear_sample(portraits[part], grid, "edge"), training=False)
-            parts.append(images.to_uint8(keras.ops.convert_to_numpy(recovered)))
-        return np.concatenate(parts).astype(np.float32)
+
+        def answers(part: np.ndarray, own: np.ndarray) -> np.ndarray:
+            grid = affine_grid(own, *portraits.shape[1:3])
+            recovered = self.rest(bilinear_sample(part, grid, "edge"), training=False)
+            return images.to_uint8(keras.ops.convert_to_numpy(recovered))
+
+        return in_batches(answers, portraits, transforms, size=_BATCH).astype(np.float32)
 
 
 def measure(

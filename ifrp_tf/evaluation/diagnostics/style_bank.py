@@ -17,6 +17,7 @@ from ifrp_tf.data import photos
 from ifrp_tf.evaluation import retrieval
 from ifrp_tf.nn.features import networks
 from ifrp_tf.pictures import images
+from ifrp_tf.pictures.batches import in_batches
 from ifrp_tf.styles import bank, distance
 from ifrp_tf.systems.style_bank.files import read_styles
 
@@ -118,11 +119,12 @@ def measure(
 def paint(found: bank.StyleBank, name: str, pixels: np.ndarray) -> np.ndarray:
     """Photographs uint8 [N, S, S, 3] in a style at full strength, uint8."""
     row = found.styles[name][None]
-    parts = [
-        bank.stylise(found.trunk, row, images.to_model_range(pixels[k : k + _BATCH]))
-        for k in range(0, len(pixels), _BATCH)
-    ]
-    return np.concatenate([images.to_uint8(ops.convert_to_numpy(part)) for part in parts])
+
+    def painted(part: np.ndarray) -> np.ndarray:
+        answer = bank.stylise(found.trunk, row, images.to_model_range(part))
+        return images.to_uint8(ops.convert_to_numpy(answer))
+
+    return in_batches(painted, pixels, size=_BATCH)
 
 
 def table(rows: list[StyleQuality], count: int) -> str:

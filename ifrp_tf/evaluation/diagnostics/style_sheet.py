@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ifrp_tf.core import runtime
 from ifrp_tf.core.errors import ConfigError, DataError, ImageError
+from ifrp_tf.data.photos import read
 from ifrp_tf.pictures import images
 from ifrp_tf.styles import bank, formulas, sets
 
@@ -121,7 +122,7 @@ def run(
         if len(faces) == photos:
             break
         try:
-            faces.append(images.fit(images.read(files[place]).pixels, SIDE, "crop"))
+            faces.append(read(files[place], SIDE))
         except ImageError as error:
             failures += 1
             logging.warning("passed over: %s", error)

@@ -21,7 +21,7 @@ from ifrp_tf.pictures import images
 from ifrp_tf.recovery import uncertainty
 from ifrp_tf.release import folder as model_folder
 
-# ---- Whether the uncertainty of a face says how wrong it is: rank correlation with the error ----
+# Rank correlation of the uncertainty with the error.
 
 BATCH = 32
 CHOSEN = "the number"
@@ -199,7 +199,7 @@ def _numbers(portrait: np.ndarray, answers: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, value in numbers.items()}
 
 
-# ---- What `tools/check_uncertainty.py` does: which portraits are measured, and the tables of ----
+# The command: which portraits are measured, and the tables.
 
 _MEASURES = {"error": "mean absolute error", "dssim": "1 - SSIM", "identity": "descriptor distance"}
 
