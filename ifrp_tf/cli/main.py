@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from pathlib import Path
 
@@ -29,10 +30,18 @@ def commands() -> dict[str, str]:
 
 def main() -> None:
     """Runs the command that the first argument names, and exits with its code."""
+    try:
+        _main()
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _main() -> None:
     known, given = commands(), sys.argv[1:]
     if not given or given[0] in ("-h", "--help", "help"):
         width = max(map(len, known))
-        print(_USAGE + "\n".join(f"    {name:{width}}  {text}" for name, text in known.items()))
+        print(_USAGE + "\n".join(f"    {name:{width}}  {text}" for name, text in known.items()), flush=True)
         sys.exit(0)
     if given[0] == "--version":
         from ifrp_tf import __version__
