@@ -3,6 +3,7 @@
 python tools/evaluate.py --model=saved_models/ifrp --portraits=P --photos=Q --json=r.json --report=R
 python tools/evaluate.py --model=saved_models/ifrp --protocol=procedural --limit=200 --json=r.json --report=R
 python tools/evaluate.py --model=saved_models/ifrp --protocol=sketches --json=r.json
+python tools/evaluate.py --model=saved_models/ifrp --protocol=foreign --gallery=data/faces/test --json=r.json
 
 P/<style>/<name>.<ext> pairs with Q/<name>.<ext>. A killed evaluation goes on when it is started again: what
 was measured stands in <stem>.rows.jsonl beside the JSON. Exit code: 0 all portraits measured, 1 some not,
@@ -31,8 +32,8 @@ def run(request: Request) -> int:
     from ifrp_tf.styles import sets
 
     folder.locate(request.model)
-    needed = {"procedural": request.faces, "sketches": request.sketches}.get(request.protocol, "")
-    files.require(request.portraits, request.photos, request.gallery, needed)
+    needed = {"procedural": request.faces, "sketches": request.sketches, "foreign": request.foreign}
+    files.require(request.portraits, request.photos, request.gallery, needed.get(request.protocol, ""))
     if request.protocol == "procedural":
         sets.resolve(request.styles, allow_reserved=True)
     with runtime.start_up():  # late: wrong usage need not wait for TensorFlow

@@ -122,6 +122,12 @@ class DataConfig:
         sketches: folder of hand-drawn sketches to train on as well, `sketch/` and `photo/` with equal names.
         sketch_share: part of the groups that are such sketches, misaligned and degraded like the rest.
         sketch_tones: part of these whose photograph takes on brightness and colours of another photograph.
+        foreign: folder of portraits that other people's networks painted, with `train.csv`, to train on too.
+        foreign_share: part of the groups that are such portraits, mirrored, moved and degraded anew.
+        augment: factor of the chances of random changes of every portrait (`styles/augmentations.py`).
+        backdrop: part of the groups whose portraits get another background behind the head.
+        restyle: part of the groups whose portraits are painted once more, in a second style.
+        weak: part of the portraits whose style is of any strength, from 0, the plain photograph, on.
     """
 
     side: int = 128
@@ -141,11 +147,23 @@ class DataConfig:
     sketches: str = ""
     sketch_share: float = 0.1
     sketch_tones: float = 0.0
+    foreign: str = ""
+    foreign_share: float = 0.5
+    augment: float = 0.0
+    backdrop: float = 0.0
+    restyle: float = 0.0
+    weak: float = 0.0
 
     def __post_init__(self) -> None:
         within(self, side=(16, 1024), crop=(0, 16384), validation_count=(1, 10**6), max_angle=(0, 180))
         within(self, max_scale=(0, 0.9), max_shift=(0, 64), degrade=(0, 1), strength=(0, 1), group=(1, 256))
-        within(self, sketch_share=(0, 0.9), sketch_tones=(0, 1))
+        within(self, sketch_share=(0, 0.9), sketch_tones=(0, 1), foreign_share=(0, 0.95), augment=(0, 1))
+        within(self, backdrop=(0, 1), restyle=(0, 1), weak=(0, 1))
+        if self.sketches and self.foreign and self.sketch_share + self.foreign_share > 1:
+            raise ConfigError(
+                "Expected data.sketch_share + data.foreign_share of at most 1. "
+                f"Received: {self.sketch_share} + {self.foreign_share}."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

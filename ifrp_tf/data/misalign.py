@@ -153,3 +153,44 @@ def undoing_parameters(parameters: Tensor) -> Tensor:
     angle, scale, shift_y, shift_x = (parameters[:, i] for i in range(4))
     cos, sin = ops.cos(angle) / scale, ops.sin(angle) / scale
     return ops.stack([angle, scale, cos * shift_y + sin * shift_x, cos * shift_x - sin * shift_y], axis=-1)
+
+
+def parameters_of(undoing: Tensor) -> Tensor:
+    """The inverse of `undoing_parameters`: how the content moved, of what undoes it.
+
+    Args:
+        undoing: Float tensor `[N, 4]`: `theta` in radians, `s` above 0, `t1`, `t2` in normalised units.
+
+    Returns:
+        Float32 tensor `[N, 4]` of `similarity_parameters`.
+
+    Example:
+        >>> parameters_of([[0.0, 2.0, 0.25, 0.0]])
+        [[0.0, 2.0, 0.5, 0.0]]
+    """
+    undoing = ops.cast(undoing, "float32")
+    theta, scale, up, along = (undoing[:, i] for i in range(4))
+    cos, sin = ops.cos(theta) * scale, ops.sin(theta) * scale
+    return ops.stack([theta, scale, cos * up - sin * along, sin * up + cos * along], axis=-1)
+
+
+def between(first: Tensor, second: Tensor) -> Tensor:
+    """The movement that after a first one makes a second one of the two: `second = between after first`.
+
+    Args:
+        first: Float tensor `[N, 4]` of `similarity_parameters`, scales above 0.
+        second: The same: where the content is to be in the end.
+
+    Returns:
+        Float32 tensor `[N, 4]` of `similarity_parameters`.
+
+    Example:
+        >>> between([[0.1, 1.0, 0.0, 0.0]], [[0.3, 1.1, 0.0, 0.05]])
+        [[0.2, 1.1, 0.0, 0.05]]
+    """
+    first, second = ops.cast(first, "float32"), ops.cast(second, "float32")
+    angle, scale = second[:, 0] - first[:, 0], second[:, 1] / first[:, 1]
+    cos, sin = ops.cos(angle) * scale, ops.sin(angle) * scale
+    down = second[:, 2] - cos * first[:, 2] + sin * first[:, 3]
+    across = second[:, 3] - sin * first[:, 2] - cos * first[:, 3]
+    return ops.stack([angle, scale, down, across], axis=-1)

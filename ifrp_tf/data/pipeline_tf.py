@@ -6,7 +6,10 @@ pure function of (seed, step), so resuming is setting the step, and there is no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +17,7 @@ import tensorflow as tf
 from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.core.errors import DataError
 from ifrp_tf.core.types import Tensor
+from ifrp_tf.data import foreign as foreign_portraits
 from ifrp_tf.data import portraits, sketches
 from ifrp_tf.data.photos import PhotoSet
 from ifrp_tf.styles import sets
@@ -46,29 +50,36 @@ def batches(
             f"Expected at least train.batch_size={train.batch_size} photographs. Received: {len(photos)}."
         )
     names = tuple(styles) if styles is not None else sets.of(config.data)
-    drawn = sketches.load(config.data)
+    drawn = sketches.load(config.data) if config.data.sketch_share else None
+    foreign = foreign_portraits.load(config.data, photos) if config.data.foreign_share else None
+    paintings = None
+    if foreign is not None:
+        parts = (foreign.portraits, foreign.places, foreign.undoing)
+        paintings = [tf.convert_to_tensor(part) for part in parts]
     pixels = tf.convert_to_tensor(np.ascontiguousarray(photos.pixels))
     groups = train.batch_size // config.data.group
 
     def group(number: Tensor) -> tuple[Tensor, ...]:
         indices = _indices(number, config.data.group, len(photos), train.seed)
 
-        def styled() -> tuple[Tensor, ...]:
-            return make_group(tf.gather(pixels, indices), number, config.data, names, train.seed)
-
-        if drawn is None or not config.data.sketch_share:
-            return styled()
         noise = _noise(config.data.group, number, train.seed)
         chance = noise(portraits.SOURCE, 2)
 
-        def sketched() -> tuple[Tensor, ...]:
-            which = tf.cast(chance[:, 1] * len(drawn), tf.int32)
-            pair = [tf.gather(tf.constant(part), which) for part in (drawn.sketches, drawn.photos)]
-            return portraits.make_drawn_group(
-                pair[0], pair[1], tf.gather(pixels, indices), noise, config.data
-            )
+        def styled() -> tuple[Tensor, ...]:
+            return portraits.styled(tf.gather(pixels, indices), noise, config.data, names)
 
-        return tf.cond(chance[0, 0] < config.data.sketch_share, sketched, styled)
+        sources: list[tuple[float, Callable[[], Any]]] = []
+        if drawn is not None:
+            others = tf.gather(pixels, indices)
+            sketched = functools.partial(_sketched, drawn, others, chance, noise, config.data)
+            sources.append((config.data.sketch_share, sketched))
+        if paintings is not None:
+            painted = functools.partial(_painted, paintings, pixels, chance, noise, config.data)
+            sources.append((config.data.foreign_share, painted))
+        portrait, photo, transform = _one_of(chance[0, 0], sources, styled)()
+        portrait, photo, transform = portraits.finish(portrait, photo, transform, noise, config.data, names)
+        side = config.data.side
+        return tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
 
     dataset = tf.data.Dataset.range(step * groups, np.iinfo(np.int64).max)
     dataset = dataset.map(group, num_parallel_calls=2, deterministic=True)
@@ -80,9 +91,11 @@ def fixed_portraits(
 ) -> tf.data.Dataset:
     """Portraits that never change, for validation and samples: photograph k in style k mod len(styles).
 
+    They are styled, misaligned and degraded, but not changed beyond that, so that runs can be compared.
+
     Args:
         photos: held-out photographs; used in groups of one.
-        config: misalignment, degradation and strength; mirroring is off.
+        config: misalignment, degradation and strength; mirroring and `augment` and its kind are off.
         styles: names, taken in turn.
         seed: of the noise.
         per_photo: portraits of each photograph, in successive styles.
@@ -92,6 +105,7 @@ def fixed_portraits(
     """
     pixels = tf.convert_to_tensor(np.ascontiguousarray(photos.pixels))
     names = tuple(styles)
+    config = dataclasses.replace(config, augment=0.0, backdrop=0.0, restyle=0.0, weak=0.0)
 
     def one(number: Tensor) -> tuple[Tensor, ...]:
         index = number // per_photo
@@ -134,9 +148,39 @@ def make_group(
     return tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
 
 
+def _sketched(
+    drawn: sketches.Drawings, others: Tensor, chance: Tensor, noise: portraits.Noise, config: DataConfig
+) -> tuple[Tensor, ...]:
+    """A group of sketches drawn by hand."""
+    which = tf.cast(chance[:, 1] * len(drawn), tf.int32)
+    pair = [tf.gather(tf.constant(part), which) for part in (drawn.sketches, drawn.photos)]
+    return portraits.drawn(pair[0], pair[1], others, noise, config)
+
+
+def _painted(
+    paintings: Sequence[Tensor], pixels: Tensor, chance: Tensor, noise: portraits.Noise, config: DataConfig
+) -> tuple[Tensor, ...]:
+    """A group of portraits by foreign networks: `paintings` are the parts of `ForeignPortraits`."""
+    which = tf.cast(chance[:, 1] * paintings[0].shape[0], tf.int32)
+    painting, place, undoing = (tf.gather(part, which) for part in paintings)
+    return portraits.foreign(painting, tf.gather(pixels, place), undoing, noise, config)
+
+
+def _one_of(
+    chance: Tensor, sources: Sequence[tuple[float, Callable[[], Any]]], otherwise: Callable[[], Any]
+) -> Callable[[], Any]:
+    """One of the sources, each with its share of the chances, in this order; `otherwise` for the rest."""
+    if not sources:
+        return otherwise
+    (share, source), *rest = sources
+    return lambda: tf.cond(chance < share, source, _one_of(chance - share, rest, otherwise))
+
+
 def _noise(count: Tensor | int, number: Tensor, seed: int) -> portraits.Noise:
     def noise(stream: int, *shape: int) -> Tensor:
-        key = tf.stack([tf.cast(seed, tf.int64), number * 16 + stream])
+        # Streams from 16 on have seeds of their own, so that they meet no other number's streams.
+        own = tf.cast(seed, tf.int64) + (stream // 16) * 2**32
+        key = tf.stack([own, number * 16 + stream % 16])
         return tf.random.stateless_uniform((count, *shape), key)
 
     return noise

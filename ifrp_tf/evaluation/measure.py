@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ifrp_tf.core.errors import DataError
+from ifrp_tf.evaluation import sharpness
 from ifrp_tf.evaluation.pairs import Gallery, Pictures, Problem, Protocol
 from ifrp_tf.evaluation.retrieval import Descriptor
 from ifrp_tf.evaluation.statistics import Evidence
@@ -25,6 +26,7 @@ from ifrp_tf.evaluation.store import (
     Scores,
 )
 from ifrp_tf.nn import metrics
+from ifrp_tf.nn.perceptual import Perceptual
 from ifrp_tf.recovery.detection import Mtcnn, shows_face
 
 BATCH = 32
@@ -42,6 +44,7 @@ class Candidate:
         fingerprint: of the model.
         mean_face: uint8 [side, side, 3], the constant answer; None takes the mean of the photographs.
         descriptor: None leaves retrieval out.
+        perceptual: distances by networks to measure as well.
     """
 
     recover: Recover
@@ -49,14 +52,16 @@ class Candidate:
     fingerprint: str
     mean_face: np.ndarray | None = None
     descriptor: Descriptor | None = None
+    perceptual: Sequence[Perceptual] = ()
 
 
-def score(pictures: np.ndarray, photos: np.ndarray) -> list[Scores]:
-    """PSNR, SSIM and FSIM of each picture, computed 32 at a time.
+def score(pictures: np.ndarray, photos: np.ndarray, perceptual: Sequence[Perceptual] = ()) -> list[Scores]:
+    """PSNR, SSIM, FSIM, power by band and perceptual distances of each picture, computed 32 at a time.
 
     Args:
         pictures: uint8 [N, S, S, 3], 0-255.
         photos: uint8 [N, S, S, 3], the truth.
+        perceptual: distances by networks; those that are not among them are not a number.
 
     Returns:
         N scores.
@@ -65,7 +70,11 @@ def score(pictures: np.ndarray, photos: np.ndarray) -> list[Scores]:
     for start in range(0, len(photos), BATCH):
         a, b = pictures[start : start + BATCH], photos[start : start + BATCH]
         columns = [np.asarray(metric(a, b)) for metric in (metrics.psnr, metrics.ssim, metrics.fsim)]
-        found += [Scores(*map(float, values)) for values in zip(*columns, strict=True)]
+        columns += list(sharpness.band_powers(a).T)
+        distances = {f"{part.name}_distance": part.distances(a, b) for part in perceptual}
+        for k, values in enumerate(zip(*columns, strict=True)):
+            further = {name: float(column[k]) for name, column in distances.items()}
+            found.append(Scores(*map(float, values), **further))
     return found
 
 
@@ -99,7 +108,7 @@ class Measurement:
             constant = np.broadcast_to(self._mean, photos.shape)
             columns = (
                 score(photos, photos),
-                score(constant, photos),
+                self._score(constant, photos),
                 self._embed(photos),
                 self._embed(photos[:, :, ::-1]),
             )
@@ -128,8 +137,8 @@ class Measurement:
                     for values in zip(
                         found.names,
                         found.angles or [None] * len(found.names),
-                        score(recovered, photos),
-                        score(found.pixels, photos),
+                        self._score(recovered, photos),
+                        self._score(found.pixels, photos),
                         self._embed(recovered),
                         self._embed(found.pixels),
                         strict=True,
@@ -226,6 +235,9 @@ class Measurement:
         if self._candidate.descriptor is None or not len(pictures):
             return np.zeros((len(pictures), 0), np.float32)
         return self._candidate.descriptor.embed(np.ascontiguousarray(pictures))
+
+    def _score(self, pictures: np.ndarray, photos: np.ndarray) -> list[Scores]:
+        return score(pictures, photos, self._candidate.perceptual)
 
     def _open(self, names: Sequence[str], kind: type, style: str, label: str) -> Iterator[Sequence[str]]:
         """Batches of which something is still to be measured; always the same ones, so that digits are."""

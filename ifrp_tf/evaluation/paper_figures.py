@@ -95,6 +95,8 @@ STYLE_DIFFERENCES: dict[str, str] = {
     "which no model here was trained on.",
     "sketches": "Styles: the paper's sketches are made by a style-transfer network from the photograph. "
     "Here they are drawn by hand.",
+    "foreign": "Styles: the paper's are ten artworks painted by style-transfer networks, three of them "
+    "trained on. Here they are styles of networks that other people made, none of them trained on.",
     "folders": "Styles: the paper's are ten artworks painted by style-transfer networks. Here they are what "
     "lies in the folders.",
 }
@@ -105,7 +107,7 @@ def nearest_column(protocol: str, reserved: bool) -> str:
     """The column of the paper that is nearest to a protocol.
 
     Args:
-        protocol: `procedural`, `sketches` or `folders`.
+        protocol: `procedural`, `sketches`, `foreign` or `folders`.
         reserved: whether no style was trained on.
 
     Example:
@@ -114,4 +116,4 @@ def nearest_column(protocol: str, reserved: bool) -> str:
     """
     if protocol == "sketches":
         return "sketches"
-    return "unseen" if reserved or protocol == "folders" else "seen"
+    return "unseen" if reserved or protocol in ("folders", "foreign") else "seen"

@@ -21,7 +21,7 @@ from ifrp_tf.evaluation.pairs import Pictures, Protocol, by_name, digest, read
 from ifrp_tf.pictures import images
 from ifrp_tf.styles import bank, sets
 
-NAMES = ("procedural", "sketches", "paper")
+NAMES = ("procedural", "sketches", "paper", "foreign")
 MISALIGNED = "_misaligned"  # ends the names of the styles of misaligned sketches
 
 
@@ -31,6 +31,7 @@ def build(
     side: int,
     faces: str = "data/faces/test",
     sketches: str = "data/sketches",
+    foreign: str = "data/foreign",
     styles: str = "reserved",
     limit: int = 0,
     seed: int = 0,
@@ -38,12 +39,14 @@ def build(
     """A protocol by name.
 
     Args:
-        name: `procedural`, `paper` (the paper's ten styles, of the style bank) or `sketches`.
+        name: `procedural`, `paper` (the paper's ten styles, of the style bank), `sketches` or `foreign`.
         side: of the pictures, pixels.
-        faces: folder of test photographs, for `procedural` and `paper`.
+        faces: folder of test photographs, for `procedural`, `paper` and `foreign`.
         sketches: folder of `<set>/sketch/` and `<set>/photo/`, for `sketches`.
+        foreign: folder of portraits by other people's networks, with `val.csv`, for `foreign`.
         styles: set or names of styles, for `procedural` (`styles.sets.resolve`).
-        limit: photographs to take (of each set of sketches), chosen by a hash of their names; 0 = all.
+        limit: photographs to take (of each set of sketches, of each foreign style), chosen by a hash of their
+            names; 0 = all.
         seed: of everything random, at least 0.
 
     Raises:
@@ -52,6 +55,10 @@ def build(
     """
     if name == "sketches":
         return Sketches(sketches, side=side, limit=limit, seed=seed)
+    if name == "foreign":
+        from ifrp_tf.evaluation.foreign import Foreign
+
+        return Foreign(foreign, faces, side=side, limit=limit)
     if kind := {"procedural": Procedural, "paper": Paper}.get(name):
         chosen = sets.resolve("paper_test" if name == "paper" else styles, allow_reserved=True)
         return kind(faces, styles=chosen, side=side, limit=limit, seed=seed)

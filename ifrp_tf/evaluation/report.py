@@ -127,6 +127,7 @@ def page(result: dict[str, Any], shown: Mapping[str, Sequence[Example]]) -> str:
         tiles=_tiles(result),
         answers=tables.answers(result),
         gains=tables.gains(result),
+        detail=tables.detail(result),
         styles=tables.styles(result),
         angles=tables.angles(result),
         chart=chart(result["by_angle"]) if result["by_angle"] else "",
@@ -246,7 +247,7 @@ def markdown(result: dict[str, Any]) -> str:
         result: of `evaluate`.
     """
     parts = [tables.description(result)]
-    for part in (tables.answers, tables.styles, tables.gains, tables.angles, tables.paper):
+    for part in (tables.answers, tables.styles, tables.gains, tables.detail, tables.angles, tables.paper):
         table = part(result)
         if table:
             parts += [f"**{table.title}**", markdown_table(table.header, table.rows), table.note]

@@ -19,13 +19,15 @@ class Request:
         portraits: folder of `<style>/<name>.<ext>`; with `photos`, in place of a protocol.
         photos: folder of `<name>.<ext>`.
         protocol: name of a built-in protocol; empty for folders.
-        faces: test photographs of `procedural`.
+        faces: test photographs of `procedural`, `paper` and `foreign`.
         sketches: folder of `sketches`.
+        foreign: folder of `foreign`.
         styles: of `procedural`: a set or names.
         limit: photographs of a built-in protocol; 0 = all.
         seed: of a built-in protocol.
         gallery: folder of photographs to search; empty: those of the protocol.
         descriptor: `dlib`, `mobilefacenet`, `facenet` or `none`.
+        perceptual: distances by networks to measure, `squeeze`, `vgg` or both with a comma; empty for none.
         weights: folder of the descriptor's weights; for `facenet` also its weights file.
         detect: pictures of each style in which a detector looks for a face.
         report: folder for the report; empty for none.
@@ -36,14 +38,16 @@ class Request:
     json: str
     portraits: str = ""
     photos: str = ""
-    protocol: Literal["", "procedural", "sketches", "paper"] = ""
+    protocol: Literal["", "procedural", "sketches", "paper", "foreign"] = ""
     faces: str = "data/faces/test"
     sketches: str = "data/sketches"
+    foreign: str = "data/foreign"
     styles: str = "reserved"
     limit: int = 0
     seed: int = 0
     gallery: str = ""
     descriptor: Literal["dlib", "mobilefacenet", "facenet", "none"] = "dlib"
+    perceptual: str = "squeeze"
     weights: str = "data/weights"
     detect: int = 0
     report: str = ""

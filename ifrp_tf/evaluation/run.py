@@ -22,6 +22,7 @@ from ifrp_tf.evaluation.pairs import FolderPairs, Gallery, Problem, Protocol
 from ifrp_tf.evaluation.request import Request as Request
 from ifrp_tf.evaluation.statistics import Evidence
 from ifrp_tf.evaluation.store import Journal
+from ifrp_tf.nn import perceptual
 from ifrp_tf.pictures import images
 from ifrp_tf.release import folder
 
@@ -118,6 +119,7 @@ def run(request: Request) -> int:
         fingerprint=recoverer.fingerprint,
         mean_face=read_mean_face(found, side),
         descriptor=descriptor,
+        perceptual=tuple(perceptual.load(request.perceptual, request.weights, side=side)),
     )
     path = Path(request.json)
     done = evaluate(
@@ -157,6 +159,7 @@ def _pictures(request: Request, side: int) -> tuple[Protocol, Gallery | None]:
             side=side,
             faces=request.faces,
             sketches=request.sketches,
+            foreign=request.foreign,
             styles=request.styles,
             limit=request.limit,
             seed=request.seed,
@@ -192,5 +195,6 @@ def _settings(
         "protocol": {"name": protocol.name, **protocol.settings},
         "gallery": gallery.settings if gallery else None,
         "descriptor": {"name": descriptor.name, "weights": descriptor.fingerprint} if descriptor else None,
+        "perceptual": {part.name: part.fingerprint for part in candidate.perceptual},
         "mean_face": {"origin": origin, "sha256": hashlib.sha256(mean.tobytes()).hexdigest()[:16]},
     }

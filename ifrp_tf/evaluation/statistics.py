@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ifrp_tf.evaluation import retrieval
+from ifrp_tf.evaluation import retrieval, sharpness
 from ifrp_tf.evaluation.retrieval import TOP, Crossing, Descriptor
 from ifrp_tf.evaluation.store import GalleryRow, PairRow, PhotoRow, Scores
 
@@ -111,6 +111,10 @@ METRICS = ("psnr", "ssim", "fsim", *(f"frr_top{k}" for k in TOP))
 """What every table has; `distance` to the own photograph stands beside."""
 
 
+DISTANCES = ("squeeze_distance", "vgg_distance")
+"""Of pictures to their photographs, by networks; measured only where asked for."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Evidence:
     """All that was measured.
@@ -202,13 +206,38 @@ def of_scores(
     scores: Sequence[Scores], placed: retrieval.Placements | None, subjects: np.ndarray
 ) -> dict[str, Sample]:
     """Metric -> one value a subject, of scores and placements in the order of `subjects`."""
-    columns = {name: [getattr(score, name) for score in scores] for name in ("psnr", "ssim", "fsim")}
+    columns = {
+        name: [getattr(score, name) for score in scores] for name in ("psnr", "ssim", "fsim", *DISTANCES)
+    }
     values = {name: np.array(column, np.float64) for name, column in columns.items()}
     nothing = np.full(len(subjects), np.nan)
     for k in TOP:
         values[f"frr_top{k}"] = nothing if placed is None else placed.success(k)
     values["distance"] = nothing if placed is None else placed.distance
     return {name: Sample(subjects, column) for name, column in values.items()}
+
+
+def powers(evidence: Evidence, style: str, answer: str) -> np.ndarray:
+    """Mean power of a style's answers by band (`sharpness.BANDS`), over that of their photographs.
+
+    Args:
+        evidence: what was measured.
+        style: of the portraits.
+        answer: of `ANSWERS`.
+
+    Returns:
+        Float64 [3]: 1 is as sharp as photographs; not a number where it was not measured.
+    """
+    rows = evidence.styles[style]
+    photos = [evidence.photos[row.name] for row in rows]
+    chosen = {"model": [row.model for row in rows], "input": [row.input for row in rows]}
+    own = chosen.get(answer, [photo.mean_face for photo in photos])
+
+    def mean(scores: Sequence[Scores]) -> np.ndarray:
+        return np.mean([[s.power_low, s.power_middle, s.power_high] for s in scores], axis=0)
+
+    with np.errstate(divide="ignore", invalid="ignore"):  # flat photographs have no power
+        return mean(own) / mean([photo.itself for photo in photos])
 
 
 def crossings(evidence: Evidence, answer: str) -> list[Crossing]:
@@ -232,6 +261,9 @@ UNITS = {
     "frr_top5": "0 to 1",
     "fcr": "0 to 1, top 5",
     "distance": "of the descriptor, to the own photograph",
+    "squeeze_distance": "of SqueezeNet's maps, to the photograph, at least 0; null if not asked for",
+    "vgg_distance": "of VGG-19's maps, to the photograph, at least 0; null if not asked for",
+    "sharpness": "mean power of the luminance in bands of cycles a pixel, over that of the photographs",
 }
 _DIGITS = 6
 _BIN = 10.0
@@ -246,7 +278,7 @@ def summarise(evidence: Evidence, *, resamples: int = RESAMPLES) -> dict[str, An
 
     Returns:
         `styles`, `mean`, `fcr` of the model; `input`, `mean_face`, `photos` and `chance` beside them;
-        `confidence`, `gain`, `by_angle`, `units`.
+        `confidence`, `gain`, `by_angle`, `sharpness`, `units`.
     """
     subjects = evidence.subjects
     index = {name: k for k, name in enumerate(subjects)}
@@ -272,6 +304,7 @@ def summarise(evidence: Evidence, *, resamples: int = RESAMPLES) -> dict[str, An
         "gain": {answer: _gain(sampled["model"], sampled[answer], draws) for answer in ANSWERS[1:]},
         "confidence": confidence,
         "by_angle": _by_angle(evidence),
+        "sharpness": {answer: _sharpness(evidence, answer) for answer in ANSWERS},
         "gallery": {"size": len(gallery.index), "own_added": gallery.own_added},
         "units": UNITS,
     }
@@ -284,7 +317,7 @@ def _table(
     draws: Bootstrap,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The means of one answer, and their intervals."""
-    names = (*METRICS, "distance")
+    names = (*METRICS, "distance", *DISTANCES)
     values: dict[str, Any] = {"styles": {}, "mean": {}}
     intervals: dict[str, Any] = {"styles": {}, "mean": {}}
     for style, part in samples.items():
@@ -362,6 +395,18 @@ def _by_angle(evidence: Evidence) -> list[dict[str, Any]]:
             }
         table.append(entry)
     return table
+
+
+def _sharpness(evidence: Evidence, answer: str) -> dict[str, Any]:
+    """Power by band over that of the photographs, by style and the mean over styles."""
+
+    def named(ratios: np.ndarray) -> dict[str, float | None]:
+        finite = [_rounded(ratio) if math.isfinite(ratio) else None for ratio in ratios]
+        return dict(zip(sharpness.BANDS, finite, strict=True))
+
+    found = {style: powers(evidence, style, answer) for style in evidence.styles}
+    mean = np.mean(list(found.values()), axis=0)
+    return {"styles": {style: named(ratios) for style, ratios in found.items()}, "mean": named(mean)}
 
 
 def _rounded(value: Any) -> float | None:

@@ -27,11 +27,18 @@ class Scores:
         psnr: dB; infinite for equal pictures.
         ssim: in [-1, 1].
         fsim: in [0, 1].
+        power_low, power_middle, power_high: of the picture itself, by band (`sharpness.BANDS`).
+        squeeze_distance, vgg_distance: for a network (`perceptual`). Not a number: was not measured.
     """
 
     psnr: float
     ssim: float
     fsim: float
+    power_low: float = math.nan
+    power_middle: float = math.nan
+    power_high: float = math.nan
+    squeeze_distance: float = math.nan
+    vgg_distance: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,8 +147,21 @@ _KINDS: dict[str, type] = {
 }
 
 
+def _plain(value: float) -> float | str | None:
+    if math.isnan(value):
+        return "nan"
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | str | None) -> float:
+    if value is None:
+        return math.inf
+    # The constant itself: rows that were not measured are equal then.
+    return math.nan if value == "nan" else float(value)
+
+
 def encode(row: Row) -> dict[str, Any]:
-    """A row as plain values for a line of JSON; infinite numbers are None.
+    """A row as plain values for a line of JSON; infinite numbers are None, what is no number is "nan".
 
     Args:
         row: of any kind.
@@ -151,7 +171,7 @@ def encode(row: Row) -> dict[str, Any]:
         if isinstance(value, np.ndarray):
             value = base64.b64encode(value.astype("<f4").tobytes()).decode()
         elif isinstance(value, Scores):
-            value = [part if math.isfinite(part) else None for part in dataclasses.astuple(value)]
+            value = [_plain(part) for part in dataclasses.astuple(value)]
         values[name] = value
     return values
 
@@ -172,7 +192,7 @@ def decode(values: dict[str, Any]) -> Row:
         if field.type == "np.ndarray":
             value = np.frombuffer(base64.b64decode(value), "<f4")
         elif field.type == "Scores":
-            value = Scores(*(math.inf if part is None else part for part in value))
+            value = Scores(*map(_number, value))
         fields[field.name] = value
     row: Row = kind(**fields)
     return row

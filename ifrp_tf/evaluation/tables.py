@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from ifrp_tf.evaluation import sharpness
 from ifrp_tf.evaluation.paper_figures import (
     COLUMNS,
     DIFFERENCES,
@@ -13,7 +14,7 @@ from ifrp_tf.evaluation.paper_figures import (
     STYLE_DIFFERENCES,
     nearest_column,
 )
-from ifrp_tf.evaluation.statistics import METRICS
+from ifrp_tf.evaluation.statistics import DISTANCES, METRICS
 from ifrp_tf.styles import sets
 
 HEADER = ("PSNR, dB", "SSIM", "FSIM", "FRR top 1, %", "FRR top 5, %", "FCR, %")
@@ -143,6 +144,24 @@ def gains(result: dict[str, Any]) -> Table:
     return Table("Gain", note, ("gain of the model", *HEADER[:-1]), tuple(rows))
 
 
+def detail(result: dict[str, Any]) -> Table:
+    """How sharp the answers are, and how far from the photographs for networks, beside trivial ones."""
+    rows = []
+    for answer, words in _WORDS.items():
+        mean = (result if answer == "model" else result[answer])["mean"]
+        power = result["sharpness"][answer]["mean"]
+        cells = [number("ssim", power[band]) for band in sharpness.BANDS]
+        rows.append((words, *cells, *(number("ssim", mean[name]) for name in DISTANCES)))
+    header = ("answer", *(f"power {band}" for band in sharpness.BANDS), "SqueezeNet", "VGG-19")
+    note = (
+        "Power of the luminance in bands of cycles a pixel, over that of the photographs: 1 is as sharp as "
+        "they are, a blur of 1 pixel has .76, .36 and .04, and more than 1 is noise. Distances of network "
+        "features, without learned weights: 0 is the photograph. A network in a model's loss scores it too "
+        "well."
+    )
+    return Table("Detail", note, header, tuple(rows))
+
+
 def angles(result: dict[str, Any]) -> Table | None:
     """PSNR and SSIM by the portrait's tilt; None where no tilt is known."""
     rows = [
@@ -202,6 +221,7 @@ def description(result: dict[str, Any]) -> str:
         "paper": "test photographs in the paper's ten styles, painted by the style bank",
         "sketches": "sketches drawn by hand",
         "folders": "portraits and photographs from folders",
+        "foreign": "test photographs painted and tilted by style networks that other people made",
     }[protocol["name"]]
     text = (
         f"Model “{result['model']['name']}” (SHA-256 {result['model']['sha256'][:12]}…), {words}: "
@@ -216,6 +236,8 @@ def description(result: dict[str, Any]) -> str:
         )
         text += f", {turn}, {size}, {shift} (seed {protocol['seed']})"
     text += f", {protocol['side']} x {protocol['side']} pixels."
+    if protocol["name"] == "foreign":
+        text += " Never trained on: these networks, their styles and these photographs."
     if protocol["name"] in ("procedural", "paper"):
         unseen = [style for style in result["styles"] if style in sets.RESERVED]
         text += f" Never trained on: {', '.join(unseen) or 'none of the styles'}."

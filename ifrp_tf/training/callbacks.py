@@ -121,17 +121,29 @@ class Validation(Record):
         run_dir: the run's folder.
         config: the run's configuration.
         pairs: fixed validation pairs; the first eight are drawn.
+        foreign: portraits that other networks painted of persons held out, scored as well, or None.
     """
 
-    def __init__(self, run_dir: Path, config: Config, pairs: validation.FixedPairs) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        config: Config,
+        pairs: validation.FixedPairs,
+        foreign: validation.FixedPairs | None = None,
+    ) -> None:
         super().__init__(run_dir, config)
-        self.pairs, self.trivial = pairs, pairs.trivial_scores()
+        self.pairs, self.trivial, self.foreign = pairs, pairs.trivial_scores(), foreign
+        if foreign is not None:
+            self.trivial |= {f"foreign_{name}": value for name, value in foreign.trivial_scores().items()}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measures, draws, writes."""
         self.model.pull()
-        recovered = validation.recover(self.model.system, self.model.released, self.pairs.portraits)
+        recovered = self._recover(self.pairs)
         scores = {"model": validation.score(recovered, self.pairs.photos), **self.trivial}
+        if self.foreign is not None:
+            scores["foreign"] = validation.score(self._recover(self.foreign), self.foreign.photos)
+            logging.info("foreign portraits: %(psnr).2f dB, SSIM %(ssim).3f", scores["foreign"])
         row = self.record(epoch, logs, validation=scores)
         model, mean = scores["model"], scores["mean_face"]
         logging.info(
@@ -144,6 +156,9 @@ class Validation(Record):
         if self._exhausted():
             logging.info("no gain for %d epochs: stopping", self.config.train.patience)
             self.model.stop_training = True
+
+    def _recover(self, pairs: validation.FixedPairs) -> np.ndarray:
+        return validation.recover(self.model.system, self.model.released, pairs.portraits)
 
     def _draw(self, recovered: np.ndarray, step: int) -> np.ndarray:
         columns = slice(0, 8)

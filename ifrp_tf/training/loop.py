@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from ifrp_tf.core.config import Config
-from ifrp_tf.core.errors import ConfigError
-from ifrp_tf.data import photos
+from ifrp_tf.core.errors import ConfigError, DataError
+from ifrp_tf.data import foreign, photos
 from ifrp_tf.data.photos import PhotoSet
 from ifrp_tf.pictures import images
 from ifrp_tf.styles import sets
@@ -95,8 +95,24 @@ def fixed_pairs(held_out: PhotoSet, training: Any, config: Config) -> validation
     return validation.FixedPairs(
         images.to_uint8(made[0]),
         images.to_uint8(made[1]),
-        photos.mean_face(training) if isinstance(training, PhotoSet) else training.mean_face,
+        _mean_face(training),
     )
+
+
+def foreign_pairs(held_out: PhotoSet, training: Any, config: Config) -> validation.FixedPairs | None:
+    """Foreign portraits of the persons held out, as they are on disk; None where there are none."""
+    try:
+        found = foreign.load(config.data, held_out)
+    except DataError:
+        found = None  # a small set of photographs: no foreign portrait shows anybody held out
+    if found is None:
+        return None
+    return validation.FixedPairs(found.portraits, held_out.pixels[found.places], _mean_face(training))
+
+
+def _mean_face(training: Any) -> np.ndarray:
+    mean: np.ndarray = photos.mean_face(training) if isinstance(training, PhotoSet) else training.mean_face
+    return mean
 
 
 def some_portraits(training: Any, config: Config, count: int = 384) -> np.ndarray:

@@ -185,7 +185,8 @@ def _fit(
         judge = callbacks.Record(run_dir, config)
         if trainer.system.recovers:
             pairs = loop.fixed_pairs(held_out, training, config)
-            judge = callbacks.Validation(run_dir, config, pairs)
+            foreign = loop.foreign_pairs(held_out, training, config)
+            judge = callbacks.Validation(run_dir, config, pairs, foreign)
         if owed is not None:
             judge.set_model(trainer)
             judge.on_epoch_end(owed)

@@ -18,7 +18,8 @@ import numpy as np
 from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.core.types import Tensor
-from ifrp_tf.data import pipeline_jax
+from ifrp_tf.data import foreign, pipeline_jax
+from ifrp_tf.data.foreign import ForeignPortraits
 from ifrp_tf.data.photos import PhotoSet
 from ifrp_tf.styles import sets
 from ifrp_tf.systems.base import Player, Step, System
@@ -73,7 +74,10 @@ class Trainer:
         networks, average, released, optimizers: Keras objects; `pull` brings their variables up to date with
             the state on the device.
         state: the training state.
+        foreign: portraits by other networks to train on as well, or None.
     """
+
+    foreign: ForeignPortraits | None = None
 
     def __init__(self, system: System) -> None:
         self.system, self.config = system, system.config
@@ -137,11 +141,14 @@ class Trainer:
 
     @functools.cached_property
     def train_on_photos(self) -> Any:
-        """Jitted `(state, uint8 [M, S, S, 3]) -> (state, scalars)`: makes its own batch from the step."""
+        """Jitted `(state, uint8 [M, S, S, 3]) -> (state, scalars)`: makes its own batch from the step.
+
+        Foreign portraits, where the configuration names them, are those of `foreign`, to be set before.
+        """
         names = sets.of(self.config.data)
 
         def train(state: State, pixels: Tensor) -> tuple[State, dict[str, Tensor]]:
-            batch = pipeline_jax.make_batch(state.step, pixels, self.config, names)
+            batch = pipeline_jax.make_batch(state.step, pixels, self.config, names, self.foreign)
             return self._train_on_batch(state, batch)
 
         return jax.jit(train, donate_argnums=0)
@@ -280,6 +287,7 @@ class Trainer:
             )
         train = self.config.train
         pixels = jax.device_put(np.ascontiguousarray(training.pixels))
+        self.foreign = foreign.load(self.config.data, training)
         step = self.step
         for callback in callbacks:
             callback.set_model(self)

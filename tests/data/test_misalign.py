@@ -9,7 +9,9 @@ from ifrp_tf.data.misalign import (
     FILLS,
     LARGE_ANGLES,
     SMALL_ANGLES,
+    between,
     misalign,
+    parameters_of,
     similarity_parameters,
     undoing_parameters,
 )
@@ -160,3 +162,23 @@ def test_fills_differ_only_outside():
         np.testing.assert_allclose(by_fill[fill][:, 24:], by_fill["nearest"][:, 24:])
     with pytest.raises(ConfigError, match="wrap"):
         misalign(photos, far, "wrap")
+
+
+def test_parameters_come_back_from_what_undoes_them():
+    parameters = np.asarray(similarity_parameters(np.random.default_rng(6).random((9, 4), dtype="float32")))
+    back = np.asarray(parameters_of(undoing_parameters(parameters)))
+    np.testing.assert_allclose(back, parameters, atol=1e-6)
+
+
+def test_one_movement_and_the_one_between_make_the_other():
+    photos = smooth_photos(4)
+    noise = np.random.default_rng(8).random((2, 4, 4), dtype="float32")
+    first, second = (
+        np.asarray(similarity_parameters(part, max_angle=12.0, max_scale=0.1, max_shift=3.0))
+        for part in noise
+    )
+    both = np.asarray(misalign(misalign(photos, first), between(first, second)))
+    once = np.asarray(misalign(photos, second))
+    middle = slice(24, 72)
+    np.testing.assert_allclose(both[:, middle, middle], once[:, middle, middle], atol=0.03)
+    assert np.abs(np.asarray(misalign(photos, first)) - once)[:, middle, middle].max() > 0.1

@@ -3,9 +3,11 @@ import dataclasses
 import helpers
 import numpy as np
 import pytest
+import test_foreign_portraits
 
 from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import DataError
+from ifrp_tf.data import photos as photos_room
 from ifrp_tf.data import pipeline_tf, toy_faces
 from ifrp_tf.styles import formulas
 
@@ -99,3 +101,40 @@ def test_some_groups_are_hand_drawn(tmp_path, tones, levels):
     drawn = [k for k in range(16) if np.abs(portrait[k] - (2 * 1.5 / 255 - 1)).max() < 0.01]  # levels 1 and 2
     assert 3 <= len(drawn) <= 13
     assert {round(float(x + 1) * 127.5) for x in photo[drawn].mean((2, 3, 4)).ravel()} == levels
+
+
+def test_some_groups_are_foreign_and_never_of_photographs_held_out(tmp_path):
+    """Photographs have one level each, portraits another: which was taken for which can be read off."""
+    known = [f"set/{k}.jpg" for k in range(20)]
+    rows = [(str(k), f"train/{name}", 100 + k, 0.0) for k, name in enumerate(known)]
+    test_foreign_portraits.write(tmp_path, rows)
+    level = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 3), np.uint8)
+    training = photos_room.PhotoSet(level[:16], tuple(known[:16]))  # 16 to 19 are held out
+    config = Config().override(
+        [*ASSIGN, f"data.foreign={tmp_path}", "data.foreign_share=0.5", "data.degrade=0.0"]
+    )
+    batches = collect(training, config, 0, count=12, styles=("tonal",))
+    portrait = np.concatenate([batch[0] for batch in batches]).reshape(24, 4, 64, 64, 3)
+    photo = np.concatenate([batch[1] for batch in batches]).reshape(24, 4, 64, 64, 3)
+    transform = np.concatenate([batch[2] for batch in batches]).reshape(24, 4, 4)
+    levels = np.round((portrait[:, :, 32, 32, 0] + 1) * 127.5).astype(int)
+    own = np.round((photo[:, :, 32, 32, 0] + 1) * 127.5).astype(int)
+    foreign = [
+        k for k in range(24) if (portrait[k] == portrait[k][:, :1, :1]).all() and levels[k].min() >= 100
+    ]
+    assert 6 <= len(foreign) <= 18
+    np.testing.assert_array_equal(levels[foreign], own[foreign] + 100)
+    assert own.max() < 16
+    assert np.ptp(transform[foreign][..., 0]) > 0.1  # turned a little further
+    again = collect(training, config, 7, count=2, styles=("tonal",))
+    for a, b in zip(batches[7:9], again, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+
+
+def test_streams_of_later_numbers_are_not_met(photos):
+    """Streams from 16 on would be those of the next group, were the seed not another."""
+    noise = pipeline_tf._noise(2, np.int64(3), 5)
+    following = pipeline_tf._noise(2, np.int64(4), 5)
+    assert not np.array_equal(noise(16, 4), following(0, 4))
+    assert not np.array_equal(noise(16, 4), noise(32, 4))
+    np.testing.assert_array_equal(noise(15, 4), pipeline_tf._noise(2, np.int64(3), 5)(15, 4))

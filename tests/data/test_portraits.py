@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from ifrp_tf.core.config import DataConfig
-from ifrp_tf.data import portraits, toy_faces
+from ifrp_tf.data import misalign, portraits, toy_faces
 from ifrp_tf.nn.layers import affine_grid, bilinear_sample
 from ifrp_tf.pictures import images
 from ifrp_tf.styles import formulas, procedural
@@ -132,3 +132,72 @@ def test_photographs_of_sketches_take_on_the_tones_of_others(pixels):
         assert np.corrcoef(before[..., 1].ravel(), after[..., 1].ravel())[0, 1] > 0.98
     for some, a, b in zip(drawn(0.5)[1], own, toned, strict=True):
         assert np.array_equal(some, a) != np.array_equal(some, b)
+
+
+def painted(pixels, seed=0, **options):
+    """Portraits without a style, misaligned, as foreign ones; and what `make_foreign_group` makes of them."""
+    tilted, parameters = moved(pixels)
+    undoing = np.asarray(misalign.undoing_parameters(parameters))
+    config = dataclasses.replace(CONFIG, **{"degrade": 0.0, **options})
+    made = portraits.make_foreign_group(tilted, pixels, undoing, noise_of(seed), config, formulas.TRAIN)
+    return tilted, undoing, [np.asarray(part) for part in made]
+
+
+def moved(pixels):
+    noise = np.random.default_rng(2).random((8, 4), dtype="float32")
+    parameters = misalign.similarity_parameters(noise, max_angle=20.0, max_shift=4.0)
+    return images.to_uint8(
+        np.asarray(misalign.misalign(images.to_model_range(pixels), parameters))
+    ), parameters
+
+
+def test_foreign_portraits_are_mirrored_and_moved_with_what_undoes_them(pixels):
+    small = tf.image.resize(tf.cast(pixels, tf.float32), (8, 8))
+    smooth = tf.cast(tf.clip_by_value(tf.image.resize(small, (64, 64), "bicubic"), 0, 255), tf.uint8)
+    tilted, undoing, (portrait, photo, transform) = painted(smooth)
+    back = np.asarray(bilinear_sample(tf.constant(portrait), affine_grid(transform, 64, 64), "edge"))
+    inner = slice(20, 44)
+    assert np.abs(portrait - photo)[:, inner, inner].mean() > 0.04
+    assert np.abs(back - photo)[:, inner, inner].mean() < 0.02
+    straight = images.to_model_range(np.asarray(smooth))
+    mirrored = np.array([not np.allclose(p, s) for p, s in zip(photo, straight, strict=True)])
+    assert 0 < mirrored.sum() < 8
+    known = undoing * np.where(mirrored[:, None], [[-1.0, 1, 1, -1]], 1.0)
+    still = np.all(np.abs(transform - known) < 1e-5, axis=1)
+    assert 0 < still.sum() < 8  # one of three is where it was
+    assert np.abs(transform[:, 0]).max() <= np.radians(CONFIG.max_angle) + 1e-6
+    raw = images.to_model_range(tilted)
+    for k in np.flatnonzero(still):
+        np.testing.assert_allclose(portrait[k], raw[k][:, ::-1] if mirrored[k] else raw[k], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "change", [{"augment": 1.0}, {"backdrop": 1.0}, {"restyle": 1.0}, {"degrade": 1.0}], ids=str
+)
+def test_foreign_portraits_are_changed_anew_and_their_photographs_are_not(pixels, change):
+    plain, changed = painted(pixels)[2], painted(pixels, **change)[2]
+    found = [painted(pixels, seed, **change)[2][0] - painted(pixels, seed)[2][0] for seed in range(4)]
+    assert max(np.abs(part).mean() for part in found) > 0.05
+    np.testing.assert_array_equal(plain[1], changed[1])
+    np.testing.assert_array_equal(plain[2], changed[2])
+
+
+def test_weak_styles_go_down_to_the_photograph(pixels):
+    plain = dataclasses.replace(
+        CONFIG, degrade=0.0, strength=1.0, weak=1.0, max_angle=0, max_scale=0, max_shift=0
+    )
+    portrait, photo, _ = make(pixels, config=plain, style=0)
+    full = make(pixels, config=dataclasses.replace(plain, weak=0.0), style=0)[0]
+    nearness = np.abs(portrait - photo).mean((1, 2, 3)) / np.abs(full - photo).mean((1, 2, 3))
+    assert nearness.min() < 0.35
+    assert nearness.max() > 0.65
+
+
+def test_what_is_off_leaves_every_portrait_as_it_was(pixels):
+    """The new settings must not move the noise of the old ones: stored batches stay what they are."""
+    names = ("augment", "backdrop", "restyle", "weak")
+    base = make(pixels)
+    for name in names:
+        assert getattr(CONFIG, name) == 0.0
+        other = make(pixels, config=dataclasses.replace(CONFIG, **{name: 1e-9}))
+        np.testing.assert_allclose(other[0], base[0], atol=1e-6)

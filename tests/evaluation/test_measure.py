@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from drawn_protocol import Drawn, candidate
@@ -5,6 +7,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from ifrp_tf.core.errors import DataError
 from ifrp_tf.data import toy_faces
+from ifrp_tf.evaluation import sharpness, statistics
 from ifrp_tf.evaluation.measure import BATCH, Measurement, score
 from ifrp_tf.evaluation.pairs import Pictures, Problem
 from ifrp_tf.evaluation.store import FailedRow, Journal, PairRow, PhotoRow
@@ -17,7 +20,7 @@ def test_scores_are_those_of_the_metrics_whatever_the_batch():
     found = score(pictures, photos)
     assert len(found) == BATCH + 3
     for one, again in zip(found[BATCH:], score(pictures[BATCH:], photos[BATCH:]), strict=True):
-        assert vars(one) == pytest.approx(vars(again), abs=1e-5)
+        assert vars(one) == pytest.approx(vars(again), abs=1e-5, nan_ok=True)
     for k in (0, BATCH + 2):
         assert found[k].psnr == pytest.approx(
             peak_signal_noise_ratio(photos[k], pictures[k], data_range=255), abs=1e-4
@@ -27,6 +30,36 @@ def test_scores_are_those_of_the_metrics_whatever_the_batch():
         expected = np.asarray(getattr(metrics, name)(a, b))
         np.testing.assert_allclose([getattr(one, name) for one in found[:2]], expected, atol=1e-5)
     assert score(photos[:0], photos[:0]) == []
+
+
+class Levels:
+    """A perceptual distance that is easy to know."""
+
+    name, fingerprint = "squeeze", "0"
+
+    def distances(self, pictures, photos):
+        return np.abs(pictures.astype(float) - photos).mean(axis=(1, 2, 3))
+
+
+def test_detail_is_measured_where_it_is_asked_for(tmp_path):
+    photos = toy_faces.draw(BATCH + 1, side=32, seed=1).pixels
+    found = score(photos // 2, photos, [Levels()])
+    assert all(math.isnan(one.squeeze_distance) for one in score(photos // 2, photos))
+    expected = np.abs(photos // 2 - photos.astype(float)).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose([one.squeeze_distance for one in found], expected, rtol=1e-6)
+    assert all(math.isnan(one.vgg_distance) for one in found)
+    powers = sharpness.band_powers(photos // 2)
+    np.testing.assert_allclose(
+        [[one.power_low, one.power_middle, one.power_high] for one in found], powers, rtol=1e-6
+    )
+    # What stands in the result: half the contrast is a quarter of the power, in every band and style.
+    _, evidence, _ = measured(Drawn(3), tmp_path / "r", recover=lambda p: p, perceptual=(Levels(),))
+    result = statistics.summarise(evidence, resamples=10)
+    dark = result["sharpness"]["model"]["styles"]["dark"]
+    assert dark[".06-.125"] == pytest.approx(0.25, abs=0.05)
+    assert result["styles"]["dark"]["squeeze_distance"] > result["styles"]["noisy"]["squeeze_distance"] > 0
+    assert result["styles"]["dark"]["vgg_distance"] is None
+    assert result["mean_face"]["mean"]["squeeze_distance"] > 0
 
 
 class Failing(Drawn):

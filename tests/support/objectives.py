@@ -9,13 +9,14 @@ from ifrp_tf.systems.ifrp.system import Ifrp
 class Objective:
     """The terms of the SRN without the adversarial one, and their weighted sum."""
 
-    def __init__(self, config, identity_network):
-        self.system = Ifrp(config, identity_network)
+    def __init__(self, config, identity_network, perceptual_network=None):
+        self.system = Ifrp(config, identity_network, perceptual_network)
 
     @property
     def asked(self):
         """The terms that can be computed: without a network none of identity."""
         without = {"adversarial"} | (set() if self.system.identity_network else {"identity", "cosine"})
+        without |= set() if self.system.perceptual_network else {"perceptual"}
         return [term for term in self.system.main.terms if term.name not in without]
 
     @property

@@ -104,3 +104,18 @@ def test_metrics_survive_a_cut_line_and_are_trimmed(tmp_path):
     assert [row["step"] for row in callbacks.read_metrics(tmp_path)] == [1, 2]
     callbacks.trim_metrics(tmp_path, 1)
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n'
+
+
+def test_foreign_portraits_are_scored_beside(trainer, photos, tmp_path, caplog):
+    caplog.set_level("INFO")
+    mean = np.round(photos.mean(axis=0)).astype(np.uint8)
+    pairs, foreign = (validation.FixedPairs(given, photos, mean) for given in (255 - photos, photos // 2))
+    watch = callbacks.Validation(tmp_path, trainer.config, pairs, foreign)
+    trainer.fit(dataset(photos), callbacks=[watch], verbose=0)
+    (row,) = callbacks.read_metrics(tmp_path)
+    found = row["validation"]
+    assert set(found) == {"model", "input", "mean_face", "foreign", "foreign_input", "foreign_mean_face"}
+    assert found["foreign_input"] == validation.score(photos // 2, photos)
+    answers = validation.recover(trainer.system, trainer.average, photos // 2)
+    assert found["foreign"] == pytest.approx(validation.score(answers, photos), rel=1e-4)
+    assert "foreign portraits: " in caplog.text

@@ -21,6 +21,7 @@ from ifrp_tf.core.errors import ModelError
 from ifrp_tf.core.rendering import markdown_table
 from ifrp_tf.data import photos, pipeline_tf
 from ifrp_tf.evaluation import protocols
+from ifrp_tf.evaluation.diagnostics import registration
 from ifrp_tf.evaluation.statistics import Bootstrap, Sample
 from ifrp_tf.nn import metrics
 from ifrp_tf.nn.layers import affine_grid, bilinear_sample
@@ -91,7 +92,10 @@ def measure(
     Returns:
         Plain values: `count styles corners` (mean distance of the corners in pixels), `answers`: answer ->
         `psnr ssim` (whole), `centre` (PSNR of the square in the middle), `gain` with `interval` (dB over the
-        model, 95 %), and `border`: the part of the model's squared error that lies outside that square.
+        model, 95 %), `border`: the part of the model's squared error that lies outside that square, and
+        `registration`: `portraits` and `photographs` (the same faces, clean and upright) -> `transform` (by
+        what the model's transformer did) and `answers` (by registering answers to the truth) ->
+        `registration.summarise`.
 
     Raises:
         ModelError: the model is unusable, or has no input transformer.
@@ -131,6 +135,10 @@ def measure(
         "corners": float(np.linalg.norm(corners * (side - 1), axis=-1).mean()),
         "answers": _scores(answers, truth, some.names),
         "border": float(1 - _middle(error).sum() / error.sum()),
+        "registration": {
+            "portraits": _registered(own, transforms, own_answers, truth),
+            "photographs": _of_photographs(network, truth),
+        },
     }
 
 
@@ -166,13 +174,51 @@ def table(found: dict[str, Any]) -> str:
         low, high = row["interval"]
         gain = "" if name == "model" else f"{row['gain']:+.2f} [{low:+.2f}, {high:+.2f}]"
         rows.append((words, f"{row['psnr']:.2f}", gain, f"{row['ssim']:.3f}", f"{row['centre']:.2f}"))
-    return (
-        f"{markdown_table(header, rows)}\n\n"
+    text = (
         f"{found['count']:,} portraits in {', '.join(found['styles'])}. The model's transform puts the "
         f"corners {found['corners']:.2f} pixels from where they belong. {found['border']:.0%} of its squared "
         f"error lies outside the middle square of {CENTRE:.1%} of the side ({1 - CENTRE**2:.0%} of the "
         "area). In brackets 95 % intervals over subjects."
     )
+    return "\n\n".join([markdown_table(header, rows), text, _registration_table(found["registration"])])
+
+
+def _registration_table(found: dict[str, Any]) -> str:
+    """Markdown: median and 90th percentile of every error of position."""
+    words = {"transform": "by its transformer", "answers": "by registering the answers"}
+    kinds = {"portraits": "portraits", "photographs": "clean, upright photographs"}
+    header = (
+        "moved from where they belong, median (90th percentile)",
+        "corners, px",
+        "turn, degrees",
+        "scale, %",
+        "shift, px",
+    )
+    rows = []
+    for kind, named in kinds.items():
+        for way, how in words.items():
+            row = found[kind][way]
+            cells = [f"{row[name]['median']:.2f} ({row[name]['p90']:.2f})" for name in row]
+            rows.append((f"{named}, {how}", *cells))
+    return markdown_table(header, rows)
+
+
+def _of_photographs(network: _Network, truth: np.ndarray) -> dict[str, Any]:
+    """How far clean, upright photographs come back from where they were."""
+    given = images.to_model_range(truth.astype(np.uint8))
+    own = np.asarray(network.transform.predict(given, batch_size=_BATCH, verbose=0))
+    known = np.tile(np.array([[0, 1, 0, 0]], np.float32), (len(truth), 1))
+    return _registered(own, known, network.recover(given, own), truth)
+
+
+def _registered(
+    own: np.ndarray, known: np.ndarray, answers: np.ndarray, truth: np.ndarray
+) -> dict[str, dict[str, dict[str, float]]]:
+    side = truth.shape[1]
+    return {
+        "transform": registration.summarise(registration.of_transforms(own, known), side),
+        "answers": registration.summarise(registration.estimate(answers, truth), side),
+    }
 
 
 def _load(model: str | Path, trust: bool) -> tuple[_Network, Config]:

@@ -85,6 +85,8 @@ class LossConfig:
         identity_cosine: weight of 1 - cosine of the embeddings (face networks only).
         identity_decay: factor an epoch; η falls to no less than half.
         identity_every: the identity terms, as costly as the SRN itself, look at every k-th picture only.
+        perceptual: weight of the distance of SqueezeNet's maps (`squeezenet.perceptual_distance`).
+        perceptual_every: that term looks at every k-th picture only.
     """
 
     pixel: Literal["l2", "l1", "charbonnier"] = "l2"
@@ -101,11 +103,14 @@ class LossConfig:
     identity_cosine: float = 0.0
     identity_decay: float = 0.995
     identity_every: int = 1
+    perceptual: float = 0.0
+    perceptual_every: int = 1
 
     def __post_init__(self) -> None:
         within(self, ssim=(0, 100), alignment=(0, 100), adversarial=(0, 100), identity=(0, 1e6))
         within(self, adversarial_decay=(0.1, 1), identity_decay=(0.1, 1), identity_cosine=(0, 100))
-        within(self, identity_every=(1, 64), adversarial_start=(0, 10**10))
+        within(self, identity_every=(1, 64), adversarial_start=(0, 10**10), perceptual=(0, 100))
+        within(self, perceptual_every=(1, 64))
         if self.identity_cosine and self.identity_network not in ("mobilefacenet", "facenet"):
             raise ConfigError(
                 "identity_cosine expects identity_network=mobilefacenet or facenet. "

@@ -15,6 +15,7 @@ from ifrp_tf.core.config import Config
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.nn import losses
 from ifrp_tf.nn.features import networks as features
+from ifrp_tf.nn.features import squeezenet
 from ifrp_tf.nn.optimizers import decayed_weight
 from ifrp_tf.systems.base import Networks, Player, Step, System, Term
 from ifrp_tf.systems.ifrp.networks import ALIGNMENT_LAYER, build_discriminator, build_srn
@@ -34,6 +35,7 @@ class Ifrp(System):
         config: `model` and `loss` are those of `systems/ifrp/settings.py`.
         identity_network: frozen network with the outputs that `build_identity_network` gives, or None;
             `load_frozen` reads it.
+        perceptual_network: frozen network of `build_perceptual_network`, or None; likewise.
     """
 
     name = "ifrp"
@@ -43,13 +45,19 @@ class Ifrp(System):
     )
     released = "srn"
 
-    def __init__(self, config: Config, identity_network: keras.Model | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        identity_network: keras.Model | None = None,
+        perceptual_network: keras.Model | None = None,
+    ) -> None:
         super().__init__(config)
-        self.identity_network = identity_network
+        self.identity_network, self.perceptual_network = identity_network, perceptual_network
 
     def load_frozen(self, weights: str) -> None:
-        """Reads the feature network of the identity terms, where these have a weight."""
+        """Reads the feature networks of the identity and perceptual terms, where these have a weight."""
         self.identity_network = build_identity_network(self.config, weights)
+        self.perceptual_network = build_perceptual_network(self.config, weights)
 
     def build(self) -> dict[str, keras.Model]:
         """`srn` and `dn`."""
@@ -130,7 +138,10 @@ class Ifrp(System):
                 Term("identity", self._identity, loss.identity, title=f"identity ({network} features)"),
                 Term("cosine", self._cosine, loss.identity_cosine, title=f"identity ({network} cosine)"),
             ]
-        terms.append(Term("adversarial", self._adversarial, loss.adversarial))
+        terms += [
+            Term("perceptual", self._perceptual, loss.perceptual, title="perceptual (SqueezeNet)"),
+            Term("adversarial", self._adversarial, loss.adversarial),
+        ]
         decays = {"identity": loss.identity_decay, "adversarial": loss.adversarial_decay}
         return [_decayed(term, decays.get(term.name), epoch) for term in terms if term.weight]
 
@@ -163,6 +174,13 @@ class Ifrp(System):
     def _cosine(self, step: Step) -> Tensor:
         fake, real = step.once("identity", lambda: self._features(step))
         return losses.cosine_loss(fake["embedding"], real["embedding"])
+
+    def _perceptual(self, step: Step) -> Tensor:
+        every = self.config.loss.perceptual_every
+        assert self.perceptual_network is not None
+        fake = self.perceptual_network(step.outputs["recovered"][::every], training=False)
+        real = self.perceptual_network(step.batch["photos"][::every], training=False)
+        return ops.mean(squeezenet.perceptual_distance(fake, real))
 
     def _adversarial(self, step: Step) -> Tensor:
         loss = self.config.loss
@@ -217,6 +235,23 @@ def build_identity_network(config: Config, weights: str) -> keras.Model | None:
         return build(weights, outputs=(unit, "embedding"), dtype=dtype)
     network = features.vgg19(weights, outputs=(unit,), dtype=dtype)
     return keras.Model(network.input, {unit: network.output}, name=network.name)
+
+
+def build_perceptual_network(config: Config, weights: str) -> keras.Model | None:
+    """The frozen SqueezeNet of the perceptual loss, or None where its weight is zero.
+
+    Args:
+        config: `loss.perceptual`; the network computes in `train.dtype`.
+        weights: folder with `squeezenet11_imagenet.npz`.
+
+    Raises:
+        DataError: the weights are missing or damaged.
+    """
+    if not config.loss.perceptual:
+        return None
+    return squeezenet.squeezenet(
+        weights, outputs=squeezenet.LOSS_TAPS, dtype=config.train.dtype, side=config.data.side
+    )
 
 
 SYSTEM = Ifrp

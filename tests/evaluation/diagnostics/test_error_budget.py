@@ -47,6 +47,14 @@ def test_the_truth_is_told_and_the_model_is_the_measure(model, faces, tmp_path):
     assert answers["transform"]["psnr"] != answers["model"]["psnr"]
     assert f"| the model | {answers['model']['psnr']:.2f} |  |" in text
     assert "4 portraits in oil, facets" in text
+    moved = found["registration"]
+    assert set(moved) == {"portraits", "photographs"}
+    # Random weights: both ways of measuring are there, and the transformer alone is off by pixels.
+    corners = moved["portraits"]["transform"]["corners"]
+    assert corners["p90"] >= corners["median"] > 1
+    assert moved["photographs"]["answers"]["degrees"]["median"] >= 0
+    median = moved["photographs"]["transform"]["corners"]["median"]
+    assert f"| clean, upright photographs, by its transformer | {median:.2f} (" in text
 
 
 def test_colours_are_told_and_nothing_else():

@@ -9,9 +9,13 @@ from objectives import Objective
 from ifrp_tf.core.config import Config, DataConfig, TrainConfig
 from ifrp_tf.core.errors import DataError
 from ifrp_tf.nn import losses
-from ifrp_tf.nn.features import networks
+from ifrp_tf.nn.features import networks, squeezenet
 from ifrp_tf.systems.ifrp.settings import LossConfig, ModelConfig
-from ifrp_tf.systems.ifrp.system import IDENTITY_UNITS, build_identity_network
+from ifrp_tf.systems.ifrp.system import (
+    IDENTITY_UNITS,
+    build_identity_network,
+    build_perceptual_network,
+)
 
 RANDOM = np.random.default_rng(17)
 EVERYTHING = {
@@ -273,3 +277,27 @@ def test_the_identity_network_sees_small_pictures_enlarged(face_network):
 def test_jax_agrees(two_backends):
     expected, received = two_backends
     np.testing.assert_allclose(received["objective/total"], expected["objective/total"], rtol=1e-4)
+
+
+def test_the_perceptual_term_is_the_distance_of_every_kth_picture():
+    keras.utils.set_random_seed(5)
+    network = squeezenet.squeezenet(None, outputs=("conv1", "fire3"))
+    recovered, photos = pictures(4), pictures(4)
+    assert "perceptual" not in Objective(configured(), None, network).term_names
+    assert "perceptual" not in Objective(configured(perceptual=0.1), None, None).term_names
+    objective = Objective(configured(perceptual=0.1, perceptual_every=2), None, network)
+    terms = objective.terms(recovered, photos, None, None)
+    expected = squeezenet.perceptual_distance(network(recovered[::2]), network(photos[::2]))
+    assert float(terms["perceptual"]) == pytest.approx(float(np.mean(expected)), rel=1e-5)
+    assert float(terms["perceptual"]) > 0
+    weighted = objective.total({"perceptual": terms["perceptual"]}, tf.constant(0, tf.int64))
+    assert float(weighted) == pytest.approx(0.1 * float(terms["perceptual"]), rel=1e-5)
+    other = recovered.copy()
+    other[1::2] = 0.0  # these are not looked at
+    assert float(objective.terms(other, photos, None, None)["perceptual"]) == float(terms["perceptual"])
+
+
+def test_a_perceptual_network_only_where_it_has_a_weight(tmp_path):
+    assert build_perceptual_network(configured(), str(tmp_path)) is None
+    with pytest.raises(DataError):
+        build_perceptual_network(configured(perceptual=0.1), str(tmp_path))
