@@ -62,7 +62,7 @@ def measure(
         return lambda: next(iterator)
 
     chosen = {**{name: (name,) for name in some}, "few styles": some, "all styles": names}
-    # Made once, for every pipeline that is made is traced anew; each holds the photographs.
+    # Made once, for every pipeline that is made is traced again; each holds the photographs.
     mixes = {label: pipeline_tf.batches(photos, config, styles=styles) for label, styles in chosen.items()}
     timings = interleave(
         {label: functools.partial(reading, batches) for label, batches in mixes.items()},

@@ -41,7 +41,7 @@ class Command:
     """A command of the README.
 
     Attributes:
-        text: as it stands there.
+        text: as it is there.
         language: `sh` or `python`.
         line: of the README, from 1.
     """

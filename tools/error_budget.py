@@ -1,4 +1,4 @@
-"""Measures where a model's error lies: what the true transform, or the true mean colour, would gain it.
+"""Measures where a model's error is: what the true transform, or the true mean colour, would gain it.
 
 The same as `ifrp error-budget`; `--help` lists the flags.
 """

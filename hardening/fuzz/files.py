@@ -150,7 +150,7 @@ class Weights:
         }
 
     def make(self, chance: random.Random) -> dict[str, bytes]:
-        """One damaged file, named after its door."""
+        """One damaged file, named after its target."""
         name = chance.choice(list(self._seeds))
         data = self._seeds[name]
         if name.endswith(".npz"):

@@ -104,7 +104,7 @@ class Runs:
 
 
 class Models:
-    """A released version: with its checksums, with checksums made anew after the damage, and trusted.
+    """A released version: with its checksums, with checksums made again after the damage, and trusted.
 
     Args:
         whole: the files of a folder of versions by name; those of a toy network if None.
@@ -127,7 +127,7 @@ class Models:
         tree = damaged_tree(self._whole, chance)
         if chance.random() < 0.2:
             tree[f"{chance.choice(('2', '007', '99999999999999999999', 'x', '-1'))}/saved_model.pb"] = b"x"
-        door = chance.choices(("checked", "made anew", "trusted"), (80, 15, 5))[0]
+        door = chance.choices(("checked", "made again", "trusted"), (80, 15, 5))[0]
         inside = {f"toy/{name}".replace("toy/link ", "link toy/"): data for name, data in tree.items()}
         return {**inside, "door": door.encode()}
 
@@ -138,7 +138,7 @@ class Models:
             AssertionError: an altered version was loaded on the strength of its checksums.
         """
         folder, door = self._folder.filled(case) / "toy", case["door"].decode()
-        if door == "made anew":
+        if door == "made again":
             with contextlib.suppress(
                 OSError
             ):  # there may be a folder or a link in the place of the checksums

@@ -1,4 +1,4 @@
-"""The fuzzer's pictures: damaged ones through the front door."""
+"""The fuzzer's pictures: damaged ones through the way in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS_PER_PIXEL = 1e-7  # of a sound picture: the slowest kind, grey of 16 bi
 
 
 class Pictures:
-    """Damaged pictures through the front door: `images.read` and `images.letterbox`.
+    """Damaged pictures through the way in: `images.read` and `images.letterbox`.
 
     Example:
         >>> target = Pictures()
@@ -45,7 +45,7 @@ class Pictures:
         """Reads it; returns `read <format>` or the reason of the refusal.
 
         Raises:
-            AssertionError: the picture or the reason is none that the door promises.
+            AssertionError: the picture or the reason is none that is promised.
         """
         self.seconds = SECONDS
         try:

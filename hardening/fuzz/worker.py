@@ -38,7 +38,7 @@ class Target(Protocol):
         ...
 
     def run(self, case: dict[str, bytes]) -> str:
-        """Puts a case through a door: returns what came out, in words, or raises."""
+        """Puts a case through a target: returns what came out, in words, or raises."""
         ...
 
 
@@ -47,7 +47,7 @@ class Outcome:
     """What came of a case.
 
     Attributes:
-        words: what the door answered: `read`, a reason, the class of an error, or what was found.
+        words: what the target answered: `read`, a reason, the class of an error, or what was found.
         finding: empty where the family or a success came out, in time and within memory; else why not.
         seconds: processor time.
         memory: bytes by which the peak of the process rose.
@@ -84,7 +84,7 @@ def attempt(target: Target, case: dict[str, bytes]) -> Outcome:
     """Runs one case and judges it.
 
     Args:
-        target: whose door is tried.
+        target: which is tried.
         case: from its `make`.
     """
     _reset_peak()

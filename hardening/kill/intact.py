@@ -1,4 +1,4 @@
-"""After a kill: is what lies on disk whole, and the same as without one?"""
+"""After a kill: is what is on disk whole, and the same as without one?"""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def damaged(folder: str | Path) -> list[str]:
 
 
 def finals(folder: str | Path) -> Iterator[Path]:
-    """Everything below a folder that stands under a final name, folders before what is in them.
+    """Everything below a folder that is under a final name, folders before what is in them.
 
     Args:
         folder: may be missing.

@@ -160,7 +160,7 @@ def lost(before: Mapping[str, int | str], after: Mapping[str, int | str]) -> lis
 
 
 def run(case: Case, folder: str | Path, *, kills: int, seed: int = 0) -> Outcome:
-    """Kills a case many times: work is begun, killed and resumed until it ends, then begun anew.
+    """Kills a case many times: work is begun, killed and resumed until it ends, then begun again.
 
     After every kill all files under final names are read and nothing that was finished may be gone; what
     comes out in the end is compared with the work of a process that nobody killed.

@@ -1,4 +1,4 @@
-"""Measures where a model's error lies: what the true transform, or the true mean colour, would gain it.
+"""Measures where a model's error is: what the true transform, or the true mean colour, would gain it.
 
 python tools/error_budget.py                                    # the released model, 300 test photographs
 python tools/error_budget.py --model=runs/modern --styles=train --limit=0 --json=budget.json

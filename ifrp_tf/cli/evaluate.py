@@ -6,7 +6,7 @@ python tools/evaluate.py --model=saved_models/ifrp --protocol=sketches --json=r.
 python tools/evaluate.py --model=saved_models/ifrp --protocol=foreign --gallery=data/faces/test --json=r.json
 
 P/<style>/<name>.<ext> pairs with Q/<name>.<ext>. A killed evaluation goes on when it is started again: what
-was measured stands in <stem>.rows.jsonl beside the JSON. Exit code: 0 all portraits measured, 1 some not,
+was measured is in <stem>.rows.jsonl beside the JSON. Exit code: 0 all portraits measured, 1 some not,
 2 wrong usage, 3 model unusable, 130 interrupted.
 """
 

@@ -3,7 +3,7 @@
 python tools/prepare_faces.py --input=photos --output=shards --side=128 --test=data/faces/test
 python tools/prepare_faces.py --input=photos --output=shards --portraits=4 --preset=modern
 
-Files that are no pictures or too small, copies, and test photographs and persons are dropped and told in
+Files that are no pictures or too small, copies, and test photographs and persons are dropped and listed in
 manifest.json. Started again after an interruption it keeps finished shards. Exit code: 0 all good, 1 some
 files could not be read, 2 wrong usage, 130 interrupted.
 """

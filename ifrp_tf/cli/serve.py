@@ -34,7 +34,7 @@ class Request(Options):
 
 
 def run(request: Request) -> int:
-    """Serves until it is told to stop; ends the process."""
+    """Serves until it is asked to stop; ends the process."""
     from ifrp_tf.serving import server  # late: --help and wrong usage need no TensorFlow
 
     code = server.run(request, ready=lambda line: print(line, flush=True))

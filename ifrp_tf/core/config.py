@@ -27,7 +27,7 @@ def nearest(name: str, names: list[str]) -> str:
 
 
 def within(config: Any, **limits: tuple[float, float]) -> None:
-    """Raises unless every field has its declared type and each named one lies within its limits."""
+    """Raises unless every field has its declared type and each named one is within its limits."""
     check_types(config)
     for name, (low, high) in limits.items():
         value = getattr(config, name)
@@ -123,7 +123,7 @@ class DataConfig:
         sketch_share: part of the groups that are such sketches, misaligned and degraded like the rest.
         sketch_tones: part of these whose photograph takes on brightness and colours of another photograph.
         foreign: folder of portraits that other people's networks painted, with `train.csv`, to train on too.
-        foreign_share: part of the groups that are such portraits, mirrored, moved and degraded anew.
+        foreign_share: part of the groups that are such portraits, mirrored, moved and degraded again.
         augment: factor of the chances of random changes of every portrait (`styles/augmentations.py`).
         backdrop: part of the groups whose portraits get another background behind the head.
         restyle: part of the groups whose portraits are painted once more, in a second style.

@@ -376,7 +376,7 @@ def list_pictures(
         path_or_glob: A file, a folder, or a pattern with `*`, `?`, `[...]` or `**`.
         recursive: Whether to enter the folders inside a folder, and whether `**` does.
         exclude: A folder inside the given one of which nothing is taken, such as an output folder. It bars
-            nothing where it is the given folder itself or lies above it.
+            nothing where it is the given folder itself or is above it.
 
     Returns:
         Paths beginning with the given path, at least one.

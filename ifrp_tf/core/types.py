@@ -1,4 +1,4 @@
-"""The one type alias that every room shares."""
+"""The type alias that every package uses."""
 
 from typing import Any, TypeAlias
 

@@ -73,7 +73,7 @@ class Request:
 
 
 def make(request: Request) -> list[Path]:
-    """Writes the parts, `unpack.sh` and `bundle.json` (what lies where), and returns the parts.
+    """Writes the parts, `unpack.sh` and `bundle.json` (what is where), and returns the parts.
 
     Raises:
         DataError: if the shards, a weight file or a wheel cannot be had, or one file is larger than a part.

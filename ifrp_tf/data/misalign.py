@@ -2,7 +2,7 @@
 
 One convention throughout, the one of the spatial transformers (appendix A of the journal paper): coordinates
 are normalised and ordered `(y, x, 1)`; -1 and +1 lie on the **centres of the border pixels** (what other
-libraries call `align_corners`), so a pixel `i` of a side of `n` pixels lies at `2 i / (n - 1) - 1`. A turn
+libraries call `align_corners`), so a pixel `i` of a side of `n` pixels is at `2 i / (n - 1) - 1`. A turn
 by a positive angle takes the y axis (down) to the x axis (right): on the screen the content turns
 **counter-clockwise**. Shifts are in units in which 2.0 is the whole side: `p` pixels of a side of 128 are
 `p / 64` (a border pixel's centre then moves `p * 127 / 128` pixels).
@@ -14,7 +14,7 @@ misaligned picture at
     q' = scale * R(angle) q + shift,        R(angle) = [[cos, -sin], [sin, cos]].
 
 The same map, written as the sampling grid `M = R(theta) S(s) T(t)` of a spatial transformer, takes every
-pixel of the *aligned* output to the place in the *misaligned* input where its value lies. It therefore
+pixel of the *aligned* output to the place in the *misaligned* input where its value is. It therefore
 undoes the misalignment; `undoing_parameters` gives its `(theta, s, t1, t2)`.
 """
 
@@ -34,7 +34,7 @@ LARGE_ANGLES: tuple[float, ...] = (0.0, -15.0, 15.0, -30.0, 30.0)
 """Degrees of the coarser set of the same ablation: {0, ±15, ±30}."""
 
 FILLS: tuple[str, ...] = ("nearest", "reflect", "constant")
-"""What lies outside the photograph: its border pixels, its mirror image, or mid-grey (0.0)."""
+"""What is outside the photograph: its border pixels, its mirror image, or mid-grey (0.0)."""
 
 
 def similarity_parameters(
@@ -59,7 +59,7 @@ def similarity_parameters(
         (2.0 is the whole side).
 
     Raises:
-        ConfigError: If a limit lies outside its range or `angles` is empty.
+        ConfigError: If a limit is outside its range or `angles` is empty.
 
     Example:
         >>> similarity_parameters([[0.5, 0.5, 0.5, 0.5]])
@@ -96,7 +96,7 @@ def misalign(photos: Tensor, parameters: Tensor, fill: str = "nearest") -> Tenso
     Args:
         photos: Float32 tensor `[N, H, W, 3]`, any range; H and W known, at least 2.
         parameters: Float32 tensor `[N, 4]` of `similarity_parameters`: how the content moves.
-        fill: What lies outside the photograph, one of `FILLS`. `"reflect"` mirrors about the outer edge.
+        fill: What is outside the photograph, one of `FILLS`. `"reflect"` mirrors about the outer edge.
 
     Input shape: `[N, H, W, 3]` and `[N, 4]`. Output shape: `[N, H, W, 3]`, the range of the input.
 

@@ -1,4 +1,4 @@
-"""Photographs on disk -> one array in memory, with the people told apart and nothing dropped silently."""
+"""Photographs on disk -> one array in memory, with the people kept apart and nothing dropped silently."""
 
 from __future__ import annotations
 

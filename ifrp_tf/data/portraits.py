@@ -201,7 +201,7 @@ def drawn(
 
 
 def _restyled(portrait: Tensor, noise: Noise, config: DataConfig, names: tuple[str, ...]) -> Tensor:
-    """A part of the groups painted once more, in a learned style chosen anew, where there is one."""
+    """A part of the groups painted once more, in a learned style chosen again, where there is one."""
     if not config.restyle:
         return portrait
     names = tuple(name for name in names if name.startswith(bank.PREFIX)) or names
@@ -304,7 +304,7 @@ def _stylise(
     def painted() -> Tensor:
         found = bank.load(config.bank)
         second = ops.cast(noise(SECOND, 1)[0, 0] * len(learned), "int32")
-        # Where strength is left to chance, so is whether a portrait lies between two styles: one in five.
+        # Where strength is left to chance, so is whether a portrait is between two styles: one in five.
         chance = noise(PARAMS, 2)
         share = ops.where(chance[:, 0] < 0.2 * (config.strength < 1), 0.5 * chance[:, 1], 0.0)
         rows = bank.mixed(found.table(learned), place - len(formulas), strength, second, share)

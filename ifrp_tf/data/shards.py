@@ -141,7 +141,7 @@ class Prepared:
         """What is trained on and what is held out: photographs in memory, or itself if it has portraits.
 
         Args:
-            rendered: whether portraits can be used; else photographs are stylised anew.
+            rendered: whether portraits can be used; else photographs are stylised again.
         """
         training = self if rendered and self.manifest["portraits"] else self.load("train")
         held_out = self.load()

@@ -43,7 +43,7 @@ def served(
 ) -> Opened:
     """A model on a server. Faces are found on this machine; only portraits of the network's size travel.
 
-    The server is asked anew for every picture, so that one that was restarted, or has got a new version, is
+    The server is asked again for every picture, so that one that was restarted, or has got a new version, is
     no trouble, and every file names the version that made it.
 
     Args:

@@ -169,7 +169,7 @@ def recover(path: str | Path, name: str, opened: Opened, faces: str = "auto") ->
     """Recovers the faces of an uploaded file.
 
     Args:
-        path: where it lies.
+        path: where it is.
         name: what its owner calls it; names of files are made of it.
         opened: gives the model.
         faces: `auto`, they are looked for; `whole`, the picture is one face.

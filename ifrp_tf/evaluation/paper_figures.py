@@ -90,7 +90,7 @@ DIFFERENCES: tuple[str, ...] = (
 
 STYLE_DIFFERENCES: dict[str, str] = {
     "procedural": "Styles: the paper's are ten artworks painted by style-transfer networks, three of them "
-    "trained on. Here they are formulas, drawn anew for every portrait.",
+    "trained on. Here they are formulas, drawn again for every portrait.",
     "paper": "Styles: the paper's ten artworks, but painted by this package's own style networks, seven of "
     "which no model here was trained on.",
     "sketches": "Styles: the paper's sketches are made by a style-transfer network from the photograph. "
@@ -98,7 +98,7 @@ STYLE_DIFFERENCES: dict[str, str] = {
     "foreign": "Styles: the paper's are ten artworks painted by style-transfer networks, three of them "
     "trained on. Here they are styles of networks that other people made, none of them trained on.",
     "folders": "Styles: the paper's are ten artworks painted by style-transfer networks. Here they are what "
-    "lies in the folders.",
+    "is in the folders.",
 }
 """Protocol -> how its styles differ."""
 

@@ -1,4 +1,4 @@
-"""What an evaluation is asked for; without TensorFlow and Keras, so that wrong usage is told at once."""
+"""What an evaluation is asked for; without TensorFlow and Keras, so that wrong usage is reported at once."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def pairwise(queries: np.ndarray, gallery: np.ndarray, metric: Metric) -> np.nda
 
 @dataclasses.dataclass(frozen=True)
 class Placements:
-    """Where each query's own picture stands among the gallery, nearest first.
+    """Where each query's own picture is among the gallery, nearest first.
 
     Attributes:
         closer: int64 [N], gallery pictures that are nearer than its own.
@@ -171,7 +171,7 @@ def place(descriptor: Descriptor, queries: np.ndarray, gallery: np.ndarray, own:
         own: for each query the index in the gallery of its own subject.
 
     Raises:
-        DataError: if the numbers of queries and own pictures differ, or an index lies outside the gallery.
+        DataError: if the numbers of queries and own pictures differ, or an index is outside the gallery.
     """
     indices = np.asarray(own, dtype=np.int64)
     if indices.shape != (len(queries),) or (

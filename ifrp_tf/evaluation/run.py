@@ -133,7 +133,7 @@ def run(request: Request) -> int:
 
 
 def read_mean_face(found: folder.ModelFolder, side: int) -> np.ndarray | None:
-    """The mean training face that lies beside a model.
+    """The mean training face that is beside a model.
 
     Args:
         found: of `model_folder.locate`.

@@ -108,7 +108,7 @@ ANSWERS = ("model", "input", "mean_face")
 """The recovered faces, and the two trivial answers: the portrait as it is, and always the mean face."""
 
 METRICS = ("psnr", "ssim", "fsim", *(f"frr_top{k}" for k in TOP))
-"""What every table has; `distance` to the own photograph stands beside."""
+"""What every table has; `distance` to the own photograph is beside."""
 
 
 DISTANCES = ("squeeze_distance", "vgg_distance")
@@ -140,7 +140,7 @@ class Evidence:
 
 
 class Gallery:
-    """The vectors to search, and where each subject's own one stands.
+    """The vectors to search, and where each subject's own one is.
 
     Where there is a gallery of its own it is searched, and subjects that it does not show are added to it.
 

@@ -48,7 +48,7 @@ def bilinear_sample(images: Tensor, positions: Tensor, fill: Literal["zero", "ed
     Args:
         images: float [N, H, W, C].
         positions: float32 [N, h, w, 2]: (y, x) in pixels, 0 and H - 1 being centres of border pixels.
-        fill: what lies outside: zeros (the paper), or the nearest border pixel.
+        fill: what is outside: zeros (the paper), or the nearest border pixel.
 
     Returns:
         [N, h, w, C] of the dtype of `images`.

@@ -38,7 +38,7 @@ def paste(
         uint8 [H, W, 3].
 
     Raises:
-        ConfigError: the strength lies outside 0 to 1, or there are not as many faces as places.
+        ConfigError: the strength is outside 0 to 1, or there are not as many faces as places.
         ImageError: with reason `bad_array`.
 
     Example:
@@ -126,7 +126,7 @@ def in_place(pixels: np.ndarray, place: Place, side: int) -> np.ndarray:
 
 
 def _bands(pixels: np.ndarray, place: Place) -> Iterator[tuple[int, int, int, int]]:
-    """What of a picture lies around a frame, in parts of a bounded size: left, top, right, bottom of each."""
+    """What of a picture is around a frame, in parts of a bounded size: left, top, right, bottom of each."""
     corners = place.corners()
     height, width = pixels.shape[:2]
     left, top = (max(0, math.floor(value)) for value in corners.min(0))

@@ -271,7 +271,7 @@ def to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[str
 
     Args:
         image: A loaded image.
-        background: What lies behind transparent pixels, RGB 0-255.
+        background: What is behind transparent pixels, RGB 0-255.
         notes: A list to which a note is added for whatever the user should know.
 
     Returns:
@@ -416,7 +416,7 @@ def decode(
 
     Args:
         data: The file's bytes.
-        background: What lies behind transparent pixels, RGB 0-255.
+        background: What is behind transparent pixels, RGB 0-255.
         admit: Called with width and height, known from the header, before memory is taken for the pixels.
 
     Returns:

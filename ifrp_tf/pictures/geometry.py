@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-# ---- Where a face lies in a picture, and the way from there to the tight frame the networks ----
+# ---- Where a face is in a picture, and the way from there to the tight frame the networks ----
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """Order of the landmarks; left and right are the viewer's."""

@@ -1,7 +1,7 @@
-"""The front door for pictures: a file, bytes or an array to upright uint8 RGB, or an error that says why not.
+"""The way in for pictures: a file, bytes or an array to upright uint8 RGB, or an error that says why not.
 
 Outside a network pictures are uint8 RGB, 0-255; inside they are float32 in [-1, 1]. `to_model_range`,
-`to_levels` and `to_uint8` are the only ways across. The rooms that share the work (`formats`, `colours`,
+`to_levels` and `to_uint8` are the only ways across. The modules that share the work (`formats`, `colours`,
 `codec`, `files`, `framing`) are offered here under one name. Nothing here imports TensorFlow or Keras until a
 tensor asks for it.
 """
@@ -41,7 +41,7 @@ __all__ = [
 ]  # fmt: skip
 
 WHITE = (255, 255, 255)
-"""What lies behind transparent pixels unless a caller says otherwise."""
+"""What is behind transparent pixels unless a caller says otherwise."""
 
 _HALF_RANGE = 127.5
 
@@ -50,12 +50,12 @@ def read(source: str | Path | bytes, *, background: tuple[int, int, int] = WHITE
     """Reads a picture: a JPEG, PNG, WebP, BMP, TIFF or GIF, recognised by its content, whatever its name.
 
     The pixels come upright (EXIF), in 8-bit sRGB (profiles, CMYK, grey, palettes, 16 bits), laid on the
-    background where they are transparent, and from the first frame. What was done stands in the notes. The
+    background where they are transparent, and from the first frame. What was done is in the notes. The
     size is judged by the header, before any pixel is decoded. May be called from several threads.
 
     Args:
         source: A path, always literal, or the bytes of a file.
-        background: What lies behind transparent pixels, RGB 0-255.
+        background: What is behind transparent pixels, RGB 0-255.
 
     Returns:
         The picture: uint8 [H, W, 3] and what is known of it.
@@ -100,7 +100,7 @@ def from_array(array: np.ndarray, *, background: tuple[int, int, int] = WHITE) -
 
     Args:
         array: uint8, 0-255: RGB [H, W, 3], grey [H, W] or RGB with transparency [H, W, 4].
-        background: What lies behind transparent pixels, RGB 0-255.
+        background: What is behind transparent pixels, RGB 0-255.
 
     Returns:
         uint8 [H, W, 3], contiguous; the same memory where nothing had to be done.

@@ -196,7 +196,7 @@ def _look(image: Image.Image, size: int, angle: float, detector: Detector, step:
     view = _treated(np.array(small), step.treatment)
     pad = round(_PADDING * size) if size <= _PADDED else 0
     view = np.pad(view, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
-    # A face that is turned clockwise by the angle stands upright after turning the other way.
+    # A face that is turned clockwise by the angle is upright after turning the other way.
     turned = Image.fromarray(view).rotate(
         angle, Image.Resampling.BILINEAR, expand=True, fillcolor=tuple(int(v) for v in view.mean((0, 1)))
     )
@@ -327,7 +327,7 @@ def find_in_box(pixels: np.ndarray, box: Sequence[float], detector: Detector) ->
         detector: such as `Mtcnn()`.
 
     Raises:
-        ConfigError: the box lies outside the picture, or is empty.
+        ConfigError: the box is outside the picture, or is empty.
     """
     height, width = pixels.shape[:2]
     x, y, w, h = box

@@ -58,8 +58,8 @@ def write_table(report: Path) -> Path:
 def write_pages(report: Path) -> Path:
     """Writes `gallery.html` and contact sheets (`contact_sheet_1.png` and so on) beside a `report.json`.
 
-    Each portrait stands beside its recovered face where the run wrote `<stem>_side_by_side.png`; without it
-    the face stands alone. The page links to the outputs next to it and to nothing outside the folder: no
+    Each portrait is beside its recovered face where the run wrote `<stem>_side_by_side.png`; without it
+    the face is alone. The page links to the outputs next to it and to nothing outside the folder: no
     browser shows every input, and none a very large one.
 
     Args:

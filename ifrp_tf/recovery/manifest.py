@@ -122,7 +122,7 @@ class ReportWriter:
 
     Args:
         path: of the report.
-        head: what stands before the pictures.
+        head: what comes before the pictures.
     """
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
@@ -190,10 +190,10 @@ class Job:
     """One input file.
 
     Attributes:
-        path: where it lies.
+        path: where it is.
         key: its name in the manifest: relative to the input folder.
         stem: its outputs are called `<stem>_recovered.png` and so on, relative to the output folder.
-        inside: whether it lies in the output folder, and so may be an output itself.
+        inside: whether it is in the output folder, and so may be an output itself.
     """
 
     path: Path

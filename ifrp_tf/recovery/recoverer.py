@@ -116,7 +116,7 @@ class Recoverer:
 
         Raises:
             ImageError: the picture cannot be used.
-            ConfigError: a box lies outside the picture.
+            ConfigError: a box is outside the picture.
             ModelError: the network's answer is not finite.
 
         Example:

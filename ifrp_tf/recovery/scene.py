@@ -169,7 +169,7 @@ def look(pixels: np.ndarray, options: Options, detector: Detector | None, side: 
         side: of the portraits, pixels.
 
     Raises:
-        ConfigError: a box lies outside the picture; a detector is missing.
+        ConfigError: a box is outside the picture; a detector is missing.
 
     Example:
         >>> look(pixels, Options(faces="auto"), Mtcnn(), 128).portraits.shape  # doctest: +SKIP

@@ -148,7 +148,7 @@ def value_of(answers: np.ndarray) -> float:
 
 
 def _windowed(pictures: np.ndarray) -> np.ndarray:
-    """Gaussian-weighted means over every window that lies within the pictures [N, S, S]."""
+    """Gaussian-weighted means over every window that is within the pictures [N, S, S]."""
     rows = pictures.shape[1] - len(_WINDOW) + 1
     down = sum(weight * pictures[:, k : k + rows] for k, weight in enumerate(_WINDOW))
     return np.asarray(sum(weight * down[:, :, k : k + rows] for k, weight in enumerate(_WINDOW)))

@@ -171,7 +171,7 @@ def _stored(variable: keras.Variable) -> np.ndarray:
 def _to_single(half: np.ndarray) -> Tensor:
     """A constant, cast in pieces: a cast to over 100 KiB is not folded when a graph is optimised.
 
-    Such weights would be cast in every call, and oneDNN, which lays out anew only what is constant, would
+    Such weights would be cast in every call, and oneDNN, which lays out again only what is constant, would
     read them up to three times more slowly. One constant all the same: `exported` reads them back.
     """
     if half.dtype.kind != "f":

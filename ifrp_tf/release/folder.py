@@ -27,7 +27,7 @@ REQUIRED = ("saved_model.pb", "variables/variables.index", CONFIG)
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """Where a model lies.
+    """Where a model is.
 
     Attributes:
         kind: `version` (exported), or `weights` (a run folder or a weights file with its `config.json`).

@@ -207,11 +207,11 @@ def augment(
 
 
 def backdrop(portraits: Tensor, undoing: Tensor, params: Tensor, field: Tensor) -> Tensor:
-    """Replaces what lies behind the head, outside a soft oval, by white, black, a colour or a soft pattern.
+    """Replaces what is behind the head, outside a soft oval, by white, black, a colour or a soft pattern.
 
     Args:
         portraits: Float32 tensor `[N, H, W, 3]` in `[-1, 1]`, misaligned.
-        undoing: Float32 tensor `[N, 4]` of `misalign.undoing_parameters`: where the head lies.
+        undoing: Float32 tensor `[N, 4]` of `misalign.undoing_parameters`: where the head is.
         params: Float32 tensor `[N, 16]`, uniform in `[0, 1)`.
         field: Float32 tensor `[N, H, W, 3]`, uniform in `[0, 1)`.
 
@@ -223,7 +223,7 @@ def backdrop(portraits: Tensor, undoing: Tensor, params: Tensor, field: Tensor) 
     y, x = y * (width / 64.0 / (height - 1.0)) - 1.0, x * (width / 64.0 / (width - 1.0)) - 1.0
     theta, scale, up, along = (undoing[:, k, None, None] for k in range(4))
     cos, sin = ops.cos(theta) / scale, ops.sin(theta) / scale
-    # The inverse of the grid that undoes the misalignment: where a pixel lies in the aligned photograph.
+    # The inverse of the grid that undoes the misalignment: where a pixel is in the aligned photograph.
     down, across = cos * y + sin * x - up, cos * x - sin * y - along
     down = (down - amount(params, 0, -0.12, 0.08)) / amount(params, 1, 0.88, 1.15)
     across = across / amount(params, 2, 0.72, 0.95)
@@ -265,7 +265,7 @@ def displaced(picture: Tensor, down: Tensor, across: Tensor) -> Tensor:
 
     Args:
         picture: Float32 tensor `[N, H, W, C]`.
-        down: Float32 map `[N, H, W]`: how far along y the sample lies, in pixels of a side of 128.
+        down: Float32 map `[N, H, W]`: how far along y the sample is, in pixels of a side of 128.
         across: The same along x.
 
     Output shape: that of `picture`.

@@ -99,7 +99,7 @@ def smooth(
         picture: Map `[N, H, W]` or picture `[N, H, W, C]`.
         sigma: Standard deviation along y in pixels of a side of 128, a number or `[N, 1, 1]`, at least 0.2.
         sigma_x: The same along x; None for that along y.
-        move_y: Where the Gaussian's centre lies relative to the pixel, along y, in the same unit.
+        move_y: Where the Gaussian's centre is relative to the pixel, along y, in the same unit.
         move_x: The same along x.
 
     Output shape: that of `picture`.

@@ -1,4 +1,4 @@
-"""Names of the formulas, apart from these themselves: a wrong name is told before Keras is there to draw."""
+"""Names of the formulas, apart from the formulas: a wrong name is reported before Keras is imported."""
 
 from __future__ import annotations
 

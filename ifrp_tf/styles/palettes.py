@@ -17,7 +17,7 @@ def unit(picture: Tensor) -> Tensor:
 
 
 def signed(picture: Tensor) -> Tensor:
-    """Takes `[0, 1]` to `[-1, 1]`, clipping what lies outside."""
+    """Takes `[0, 1]` to `[-1, 1]`, clipping what is outside."""
     return ops.clip(picture, 0.0, 1.0) * 2.0 - 1.0
 
 

@@ -101,7 +101,7 @@ def restore_latest(folder: Path, training: Training) -> dict[str, Any] | None:
     if problems:
         raise ModelError(
             f"Expected a readable checkpoint in {folder}. Received: {' / '.join(problems)}",
-            hint="Delete the folder `checkpoints` to start anew.",
+            hint="Delete the folder `checkpoints` to start again.",
         )
     return None
 

@@ -322,7 +322,7 @@ TRANSFORMER = Ablation(
     defaults={"model.localisation": "light"},
     notes=(
         "The paper does not label the metric of this table; its size is that of SSIM.",
-        "The transformer on the portrait is ours, and is told the true misalignment in training.",
+        "The transformer on the portrait is ours, and learns the true misalignment in training.",
         "All rows are tested on the same portraits, turned by any angle up to 30 degrees.",
     ),
 )

@@ -1,4 +1,4 @@
-"""Where a model's error lies: what its answers would score if one thing about the truth were told it.
+"""Where a model's error is: what its answers would score if it knew one thing about the truth.
 
 A style takes away how bright and of which colour a face was, and a tilt is estimated with an error. So some
 of the distance to the photograph is no fault of the network that removes the style. Here the true transform,
@@ -92,7 +92,7 @@ def measure(
     Returns:
         Plain values: `count styles corners` (mean distance of the corners in pixels), `answers`: answer ->
         `psnr ssim` (whole), `centre` (PSNR of the square in the middle), `gain` with `interval` (dB over the
-        model, 95 %), `border`: the part of the model's squared error that lies outside that square, and
+        model, 95 %), `border`: the part of the model's squared error that is outside that square, and
         `registration`: `portraits` and `photographs` (the same faces, clean and upright) -> `transform` (by
         what the model's transformer did) and `answers` (by registering answers to the truth) ->
         `registration.summarise`.
@@ -177,7 +177,7 @@ def table(found: dict[str, Any]) -> str:
     text = (
         f"{found['count']:,} portraits in {', '.join(found['styles'])}. The model's transform puts the "
         f"corners {found['corners']:.2f} pixels from where they belong. {found['border']:.0%} of its squared "
-        f"error lies outside the middle square of {CENTRE:.1%} of the side ({1 - CENTRE**2:.0%} of the "
+        f"error is outside the middle square of {CENTRE:.1%} of the side ({1 - CENTRE**2:.0%} of the "
         "area). In brackets 95 % intervals over subjects."
     )
     return "\n\n".join([markdown_table(header, rows), text, _registration_table(found["registration"])])

@@ -49,7 +49,7 @@ def estimate(pictures: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def of_transforms(own: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """How an answer lies that was sampled by one transform, where another one would have been right.
+    """How an answer is placed that was sampled by one transform, where another one would have been right.
 
     Args:
         own: float [N, 4], transforms of a Spatial Transformer (`misalign.undoing_parameters`).

@@ -105,7 +105,7 @@ class Request:
         k: how many styles to choose.
         weights: folder with VGG-19's weights.
         stylised: folder of a folder of stylised faces for each style: these are compared and chosen from,
-            and the distance of each to every style image is told as well.
+            and the distance of each to every style image is reported as well.
         layers: VGG-19's layers (`features.vgg19`); distances are the root mean square over several.
         aim: `min` or `sum` of the pairwise distances is to be largest.
         with_photos: whether the chosen must be far from the photographs too, as if these were a style.
@@ -202,7 +202,7 @@ def _candidates(sources: dict[str, list[Path]], request: Request) -> list[str]:
 
 
 def _pictures(found: Sequence[Path], request: Request, failures: list[str]) -> np.ndarray:
-    """Tiles of the one style image, or faces of one size; what cannot be read is passed over and told."""
+    """Tiles of the one style image, or faces of one size; what cannot be read is passed over and reported."""
     from ifrp_tf.styles import distance
 
     made: list[np.ndarray] = []

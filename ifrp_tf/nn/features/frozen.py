@@ -20,7 +20,7 @@ class NetworkInput(layers.Layer):
 
     The crop is `out = scale * in + translation` along each axis, as one constant matrix an axis, with the
     weights of a triangle kernel (half-width `1 / scale` input pixels when shrinking, else bilinear). So it
-    costs two matrix products, its gradient is exact, and what lies outside the photo is black; in float32.
+    costs two matrix products, its gradient is exact, and what is outside the photo is black; in float32.
 
     Args:
         mean: Subtracted from each channel, in levels 0-255, in the order of the output channels.

@@ -1,6 +1,6 @@
 """Localisation networks: what a Spatial Transformer looks at to decide how to turn, scale and shift.
 
-The paper's sit inside the SRN (appendix A). Ours looks at the portrait itself and is told in training what
+The paper's sit inside the SRN (appendix A). Ours looks at the portrait itself and learns in training what
 the right answer was (`losses.alignment_loss`).
 """
 
