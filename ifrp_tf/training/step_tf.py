@@ -140,7 +140,7 @@ class Trainer(keras.Model):
             # Skipping the call, not multiplying by zero, leaves the optimizer's moments alone.
             own = allowed[list(gates).index(critic.name)]
             tf.cond(own, lambda: optimizer.apply(gradients, variables), lambda: None)
-            return list(values.values()), allowed
+            return [values[term.name] for term in critic.terms], allowed
 
         def wait() -> tuple[list[Tensor], list[Tensor]]:
             nothing = [tf.constant(0.0) for _ in critic.terms]
@@ -221,6 +221,7 @@ def _all(gates: Sequence[Tensor]) -> Tensor:
 
 
 def _gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    x = tf.convert_to_tensor(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
         total = tf.reduce_sum(function(x))
