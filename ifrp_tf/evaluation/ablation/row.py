@@ -71,18 +71,17 @@ def check(job: Job) -> None:
     before = _read(job.folder / "config.json")
     if before is None:
         return
-    now = json.loads(json.dumps(job.config.to_dict()))
-    changed = [
-        f"{section}.{key}: {before.get(section, {}).get(key)!r} -> {value!r}"
-        for section, part in now.items()
-        for key, value in part.items()
-        if before.get(section, {}).get(key) != value
-    ]
+    differing = Config.from_dict(before).difference(job.config)
+    changed = [f"{name}: {_shown(then)} -> {_shown(now)}" for name, (then, now) in differing.items()]
     if changed:
         raise ConfigError(
             f"Expected the settings that {str(job.folder)!r} was begun with. Received: {'; '.join(changed)}.",
             hint="Rows of different settings cannot stand in one table: choose another --run_dir.",
         )
+
+
+def _shown(value: Any) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)  # as in config.json
 
 
 def train(job: Job, inherit: tuple[int, ...] = ()) -> None:

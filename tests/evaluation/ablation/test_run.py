@@ -85,7 +85,7 @@ def test_the_table_reads_well(finished):
 def test_what_is_done_is_not_done_again(finished, monkeypatch):
     before = (finished / "table.md").read_bytes()
     monkeypatch.setattr(ablate_row, "_run", None)
-    monkeypatch.setattr(ablate_row.evaluate, "run", None)
+    monkeypatch.setattr(ablate_row.run, "run", None)
     assert run.run(request(finished)) == 0
     assert (finished / "table.md").read_bytes() == before
 
