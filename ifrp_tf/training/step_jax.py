@@ -249,7 +249,7 @@ class Trainer:
             state = state._replace(moving={**state.moving, **moving})
             return (
                 self._update(state, critic, gradients, allowed[critic.name]),
-                list(values.values()),
+                [values[term.name] for term in critic.terms],  # JAX sorts a dictionary
                 allowed,
             )
 
