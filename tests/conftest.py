@@ -18,8 +18,11 @@ import pytest
 from helpers import ROOT, jax_environment
 
 LONGEST = (
-    "test_train", "test_ablate", "test_trainer_jax", "test_trainer", "test_procedural", "test_benchmark",
-    "test_networks", "test_faults", "test_demo_page", "test_callbacks", "test_shards", "test_facenet",
+    "training/test_run", "evaluation/ablation/test_run", "training/test_step_jax", "systems/ifrp/test_networks",
+    "faults/test_faults", "training/test_step_tf", "styles/test_procedural", "release/test_onnx",
+    "systems/style_bank/test_system", "systems/pix2pix/test_system", "conformance/test_conformance",
+    "demo/test_page", "training/test_callbacks", "data/test_shards", "nn/features/test_facenet",
+    "systems/test_base", "benchmarks/test_run",
 )  # fmt: skip
 """Files that take 25 seconds and more, longest first."""
 
@@ -27,7 +30,10 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files go first, so that no worker is left alone with one of them at the end."""
     places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    here = Path(__file__).parent
+    items.sort(
+        key=lambda item: places.get(item.path.relative_to(here).with_suffix("").as_posix(), len(places))
+    )
 
 
 @pytest.fixture(autouse=True)
