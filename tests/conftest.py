@@ -18,7 +18,8 @@ import pytest
 from helpers import ROOT, jax_environment
 
 LONGEST = (
-    "training/test_run", "evaluation/ablation/test_run", "training/test_step_jax", "systems/ifrp/test_networks",
+    "training/test_run", "evaluation/ablation/test_run", "training/test_step_jax",
+    "systems/ifrp/test_networks",
     "faults/test_faults", "training/test_step_tf", "styles/test_procedural", "release/test_onnx",
     "systems/style_bank/test_system", "systems/pix2pix/test_system", "conformance/test_conformance",
     "demo/test_page", "training/test_callbacks", "data/test_shards", "nn/features/test_facenet",
