@@ -57,3 +57,7 @@ def _main() -> None:
     from ifrp_tf.cli import command
 
     command.main(name.replace("-", "_"), given[1:], program=f"ifrp {name}")
+
+
+if __name__ == "__main__":
+    main()

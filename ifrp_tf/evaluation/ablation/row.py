@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -25,7 +26,9 @@ from ifrp_tf.training.callbacks import read_metrics
 GROUPS = ("unseen", "seen")
 """Reserved styles, which nobody trains on, and styles that the row was trained on."""
 
-_TOOL = Path(__file__).resolve().parents[3] / "tools" / "train.py"
+_TRAIN = (sys.executable, "-m", "ifrp_tf.cli.main", "train")
+"""A training in a process of its own, from a checkout as from an installed package."""
+
 _TRAINED, _SPENT, _TESTED = "trained.json", "seconds.json", "tested.json"
 
 
@@ -97,29 +100,30 @@ def train(job: Job, inherit: tuple[int, ...] = ()) -> None:
     config = job.config.to_dict()
     if _read(job.folder / _TRAINED) == json.loads(json.dumps(config)):
         return
-    if not _TOOL.is_file():
-        raise ConfigError(
-            f"Expected {str(_TOOL)!r}. Received: no such file.", hint="Work in a checkout of the source."
-        )
     job.folder.mkdir(parents=True, exist_ok=True)
     before, start = float((_read(job.folder / _SPENT) or {}).get("seconds", 0.0)), time.monotonic()
 
     def spent() -> None:
         _write(job.folder / _SPENT, {"seconds": round(before + time.monotonic() - start, 1)})
 
-    code, last = _run([sys.executable, str(_TOOL), *job.flags], inherit, spent)
+    code, last = _run([*_TRAIN, *job.flags], inherit, spent)
     spent()
     if code == 130:
         raise KeyboardInterrupt
     if code:
-        raise TrainingError(f"tools/train.py ended with exit code {code}: {last}")
+        raise TrainingError(f"The training ended with exit code {code}: {last}")
     _write(job.folder / _TRAINED, config)
 
 
 def _run(command: list[str], inherit: tuple[int, ...], spent: Any) -> tuple[int, str]:
     """Exit code and last words of a process; `spent` is called with every line that it prints."""
+    here = str(
+        Path(__file__).resolve().parents[3]
+    )  # what this process has imported, the other one imports too
+    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
         command,
+        env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
