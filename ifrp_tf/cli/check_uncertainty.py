@@ -14,6 +14,7 @@ import dataclasses
 from typing import Literal
 
 from ifrp_tf.cli.command import option
+from ifrp_tf.core.assets import MODEL
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Request:
         trust: Load a model whose checksums do not match: it is a program.
     """
 
-    model: str = "saved_models/ifrp"
+    model: str = MODEL
     protocol: Literal["procedural", "sketches", "paper"] = "procedural"
     faces: str = "data/faces/test"
     sketches: str = "data/sketches"

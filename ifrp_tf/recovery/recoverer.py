@@ -202,7 +202,7 @@ def run(
     source: str,
     output: str,
     *,
-    model: str = "saved_models/ifrp",
+    model: str = MODEL,
     side_by_side: bool = False,
     overwrite: bool = False,
     trust: bool = False,

@@ -117,9 +117,7 @@ def train(job: Job, inherit: tuple[int, ...] = ()) -> None:
 
 def _run(command: list[str], inherit: tuple[int, ...], spent: Any) -> tuple[int, str]:
     """Exit code and last words of a process; `spent` is called with every line that it prints."""
-    here = str(
-        Path(__file__).resolve().parents[3]
-    )  # what this process imports, the other does too
+    here = str(Path(__file__).resolve().parents[3])  # what this process imports, the other does too
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
         command,
