@@ -7,7 +7,10 @@ ranges, profiles and transparency.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import io
+import logging
 import re
 import string
 import sys
@@ -551,6 +554,22 @@ _silence, _silent = threading.Lock(), [0]
 _OF_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\.|pillow_heif"), 0)
 
 
+@functools.cache
+def _quieten() -> None:
+    """Keeps libtiff and Pillow's log off the terminal: what they say of a file, our error says as well.
+
+    Pillow turns off libtiff's warnings and leaves its errors, which go to the process's stderr.
+    """
+    if (log := logging.getLogger("PIL")).level == logging.NOTSET:
+        log.setLevel(logging.CRITICAL)
+    with suppress(Exception):  # a Pillow that is built another way: then they are seen
+        # The symbol is found in the library that Pillow's own module was linked with.
+        library = ctypes.CDLL(Image.core.__file__)
+        library.TIFFSetErrorHandler.argtypes = [ctypes.c_void_p]
+        library.TIFFSetErrorHandler.restype = ctypes.c_void_p
+        library.TIFFSetErrorHandler(None)
+
+
 @contextmanager
 def _without_foreign_warnings() -> Iterator[None]:
     """Pillow's warnings are not for our users: what matters becomes a note. May be entered by many threads.
@@ -629,6 +648,8 @@ def _decoded(
     admit: Callable[[int, int], None] | None,
 ) -> tuple[Image.Image, list[str], tuple[int, int]]:
     """The upright picture, what is to be noted of it, and its size as stored."""
+    if format == "TIFF":
+        _quieten()
     notes: list[str] = []
     stream, stored = _stream(data, format, notes)
     image = _open(data, stream, format)
