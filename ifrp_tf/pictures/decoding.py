@@ -37,7 +37,8 @@ from PIL import (
 )
 
 from ifrp_tf.core.errors import ConfigError, ImageError
-from ifrp_tf.pictures import colours, tiff
+from ifrp_tf.pictures import avif, colours, tiff
+from ifrp_tf.pictures.avif import boxes
 
 # Which files are accepted, judged by their first bytes.
 
@@ -256,18 +257,6 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
     return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
-def _boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes of a JPEG 2000 or AVIF file, in turn: kind, start and announced end of the body."""
-    end = len(data) if end is None else end
-    while start + 8 <= end:
-        length, head = int.from_bytes(data[start : start + 4], "big"), 8
-        if length == 1:
-            length, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
-        stop = end if length == 0 else start + max(length, head)
-        yield data[start + 4 : start + 8], start + head, stop
-        start = stop
-
-
 def jpeg2000_size(data: bytes) -> tuple[int, int] | None:
     """Width and height that the codestream of a JPEG 2000 says, which its decoder takes memory by.
 
@@ -284,7 +273,7 @@ def jpeg2000_size(data: bytes) -> tuple[int, int] | None:
     """
     start = 0
     if not data.startswith(b"\xff\x4f"):
-        start = next((begin for kind, begin, _ in _boxes(data) if kind == b"jp2c"), len(data))
+        start = next((begin for kind, begin, _ in boxes(data) if kind == b"jp2c"), len(data))
     head = data[start : start + 42]
     if len(head) < 42 or head[:4] != b"\xff\x4f\xff\x51" or not 1 <= int.from_bytes(head[40:42], "big") <= 4:
         return None
@@ -306,9 +295,9 @@ def jpeg2000_profile(data: bytes) -> bytes | None:
     >>> jpeg2000_profile(b"\xff\x4f\xff\x51") is None
     True
     """
-    for kind, start, end in _boxes(data):
+    for kind, start, end in boxes(data):
         if kind == b"jp2h":
-            for inner, begin, stop in _boxes(data, start, min(end, len(data))):
+            for inner, begin, stop in boxes(data, start, min(end, len(data))):
                 if inner == b"colr" and data[begin : begin + 1] in (b"\2", b"\3"):
                     return bytes(data[begin + 3 : stop])
         if kind == b"jp2c":
@@ -338,7 +327,7 @@ def is_cut(data: bytes, format: str) -> bool:
         start = int.from_bytes(data[4:8], order)
         return start + 2 + 12 * int.from_bytes(data[start : start + 2], order) > len(data)
     if format in ("AVIF", "HEIC", "JPEG2000") and not data.startswith(b"\xff\x4f"):
-        ends = [end for _, _, end in _boxes(data)]
+        ends = [end for _, _, end in boxes(data)]
         if not ends or ends[-1] > len(data):
             return True
     return {
@@ -758,22 +747,15 @@ def _open(data: bytes, stream: io.BytesIO, format: str) -> ImageFile.ImageFile:
     # here, from the header, and only the plugin of the recognised format ever sees the bytes.
     if ImageFile.LOAD_TRUNCATED_IMAGES and is_cut(data, format):
         raise ImageError("truncated", "the end of the file is missing.")
-    if format == "WEBP" and (size := webp_size(data)):
-        check_size(*size)
-    if format == "JPEG2000":
-        if is_cut(data, format):  # its decoder would be content with less
-            raise ImageError("truncated", "the end of the JPEG2000 data is missing.")
-        if (size := jpeg2000_size(data)) is None:
-            raise ImageError(
-                "corrupt", "the JPEG2000 data is damaged: expected a codestream of 1 to 4 channels."
-            )
-        check_size(*size, reducible=True)
+    inside = _sizes_inside(data, format)
+    for size in inside:
+        check_size(*size, reducible=format in _REDUCIBLE)
     image = _OPENERS[format](stream, "")
     check_size(*image.size, reducible=format in _REDUCIBLE)
     if format == "JPEG2000":
-        if image.size != size:
+        if image.size != inside[0]:
             raise ImageError(
-                "corrupt", f"the JPEG2000 data is damaged: {image.size} and {size} are its sizes."
+                "corrupt", f"the JPEG2000 data is damaged: it says {image.size} and {inside[0]}."
             )
         if profile := jpeg2000_profile(data):
             image.info["icc_profile"] = profile
@@ -786,6 +768,22 @@ def _open(data: bytes, stream: io.BytesIO, format: str) -> ImageFile.ImageFile:
             raise ImageError("too_large", f"received a TIFF of tiles of {tile[0]:,} x {tile[1]:,} pixels.")
         tiff.mend_planes(image)
     return image
+
+
+def _sizes_inside(data: bytes, format: str) -> list[tuple[int, int]]:
+    """The sizes by which a decoder takes memory, where Pillow does not say them before it does."""
+    if format == "AVIF":
+        return avif.coded_sizes(data)
+    if format == "WEBP":
+        return [size] if (size := webp_size(data)) else []
+    if format == "JPEG2000":
+        if is_cut(data, format):  # its decoder would be content with less
+            raise ImageError("truncated", "the end of the JPEG2000 data is missing.")
+        if (size := jpeg2000_size(data)) is None:
+            expected = "a codestream of 1 to 4 channels"
+            raise ImageError("corrupt", f"the JPEG2000 data is damaged: expected {expected}.")
+        return [size]
+    return []
 
 
 def _load(image: ImageFile.ImageFile, format: str, notes: list[str]) -> int:
