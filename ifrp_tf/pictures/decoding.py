@@ -416,7 +416,8 @@ def _from_integers(
         raise ImageError("unsupported_format", message, hint="Save the picture with 8 or 16 bits a channel.")
     if bits > 16 or high >= 2**usable:
         usable = 16
-    said = int(tags.get(281, (0,))[0]) if isinstance(tags.get(281), tuple) else 0  # MaxSampleValue
+    most = tags.get(281, 0)  # MaxSampleValue
+    said = int(most[0] if isinstance(most, tuple) else most)
     depth = said.bit_length() if said >= max(high, 255) and said + 1 == 2 ** said.bit_length() else 99
     depth = depth if depth < usable else colours.used_bits(low, high, usable)
     if depth != bits:
@@ -642,14 +643,13 @@ def _decoded(
     notes: list[str] = []
     stream, stored = _stream(data, format, notes)
     image = _open(data, stream, format)
-    stored = stored or image.size
-    if image.size[0] * image.size[1] > MAX_PIXELS:
-        _reduce(image, format)
-        notes.append(
-            f"{stored[0]:,} x {stored[1]:,} pixels, decoded at {image.size[0]:,} x {image.size[1]:,}"
-        )
+    size = image.size
+    stored = stored or size
+    if size[0] * size[1] > MAX_PIXELS:
+        size = _reduce(image)
+        notes.append(f"{stored[0]:,} x {stored[1]:,} pixels, decoded at {size[0]:,} x {size[1]:,}")
     if admit is not None:
-        admit(*image.size)
+        admit(*size)
     low_bytes = _low_bytes(image, stream, format)
     orientation = _load(image, format, notes)
     rgb = to_rgb(image, background, notes, low_bytes)
@@ -686,8 +686,8 @@ def _stream(data: bytes, format: str, notes: list[str]) -> tuple[io.BytesIO, tup
 _COEFFICIENT_BYTES = 2**30
 
 
-def _reduce(image: ImageFile.ImageFile, format: str) -> None:
-    """Has a picture of too many pixels decoded at half its sides."""
+def _reduce(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Has a picture of too many pixels decoded at half its sides, which are returned."""
     width, height = image.size
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         # A progressive JPEG is unpacked into coefficients of two bytes before any pixel is made.
@@ -696,10 +696,12 @@ def _reduce(image: ImageFile.ImageFile, format: str) -> None:
         if image.info.get("progressive") and 2 * samples * width * height > _COEFFICIENT_BYTES:
             check_size(width, height)
         image.draft(None, (width // 2, height // 2))
+        width, height = image.size
     elif isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
         image.reduce = 1
-        image._size = ((width + 1) // 2, (height + 1) // 2)
-    check_size(*image.size)
+        width, height = (width + 1) // 2, (height + 1) // 2
+    check_size(width, height)
+    return width, height
 
 
 def _low_bytes(

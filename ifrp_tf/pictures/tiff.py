@@ -215,4 +215,8 @@ def mend_planes(image: Any) -> None:
     if image.mode not in ("RGB", "RGBA"):
         raise ValueError("separate planes of 16 bits in this kind of colour are not supported")
     letter = "L" if tags.prefix == b"II" else "B"
-    image.tile = [tile._replace(args=(f"{tile.args[0]};16{letter}", *tile.args[1:])) for tile in image.tile]
+    image.tile = [  # planes beyond the colours are of no use
+        tile._replace(args=(f"{tile.args[0]};16{letter}", *tile.args[1:]))
+        for tile in image.tile
+        if tile.args[0] in image.mode
+    ]
