@@ -452,10 +452,7 @@ def _from_high_bytes(
         return image, gamma
     other = low_bytes()
     if other is None:
-        if 0 < top < 16:
-            message = f"expected colours that fill 16 bits, received values up to {256 * top + 255:,}."
-            raise ImageError("unsupported_format", message, hint="Save it with 8 bits a channel.")
-        return image, gamma
+        return _without_low_bytes(image, top, notes), gamma
     high, low = np.asarray(image), np.asarray(other)
     blocks = [slice(start, start + _ROWS) for start in range(0, len(high), _ROWS)]
     least, most = 65535, 0
@@ -478,6 +475,18 @@ def _from_high_bytes(
     if "transparency" in image.info:
         notes.append("one transparent colour ignored")
     return made, None
+
+
+def _without_low_bytes(image: Image.Image, top: int, notes: list[str]) -> Image.Image:
+    if top >= 64:
+        return image
+    if top < 16:
+        message = f"expected colours that fill 16 bits, received values up to {256 * top + 255:,}."
+        raise ImageError("unsupported_format", message, hint="Save it with 8 bits a channel.")
+    notes.append(f"values up to {256 * top + 255:,} of 16 bits, stretched: taken for 14 bits")
+    table = [min(255, (level * 255 + 31) // 63) for level in range(256)]
+    alpha = list(range(256)) if image.mode == "RGBA" else []
+    return image.point(table * 3 + alpha)
 
 
 # Decoding and encoding with Pillow.
@@ -768,6 +777,7 @@ def _open(data: bytes, stream: io.BytesIO, format: str) -> ImageFile.ImageFile:
         tile = [int(image.tag_v2.get(tag, 1)) for tag in (322, 323)]
         if tile[0] * tile[1] > MAX_PIXELS:
             raise ImageError("too_large", f"received a TIFF of tiles of {tile[0]:,} x {tile[1]:,} pixels.")
+        tiff.refuse_signed_bytes(image)
         tiff.mend_planes(image)
     return image
 

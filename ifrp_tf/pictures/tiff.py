@@ -193,6 +193,25 @@ def starting_at(data: bytes, offset: int) -> io.BytesIO:
     return stream
 
 
+def refuse_signed_bytes(image: Any) -> None:
+    """Refuses signed numbers of 8 bits, which Pillow takes for unsigned ones.
+
+    Args:
+        image: A `PIL.TiffImagePlugin.TiffImageFile` that is opened.
+
+    Raises:
+        ValueError: The samples are such numbers.
+
+    Example:
+
+    >>> from PIL import Image
+    >>> refuse_signed_bytes(Image.new("L", (16, 16)))
+    """
+    tags: Any = getattr(image, "tag_v2", {})
+    if tags.get(339, (1,))[0] == 2 and max(tags.get(258, (1,))) <= 8:
+        raise ValueError("signed numbers of 8 bits are not supported")
+
+
 def mend_planes(image: Any) -> None:
     """Makes Pillow read uncompressed planes of 16 bits as such; it takes them for planes of 8 bits.
 

@@ -97,3 +97,21 @@ def test_planes_of_other_kinds_are_read_right_or_refused(mode):
     else:
         pixels = images.read(data).pixels
         assert np.abs(pixels - planes[:3].transpose(1, 2, 0) / 257).max() <= 1
+
+
+def test_signed_bytes_are_refused():
+    with pytest.raises(images.ImageError, match="signed numbers of 8 bits") as caught:
+        images.read(strangers.tiff((scene()[..., 0] // 2).astype(np.int8)))
+    assert caught.value.reason == "unsupported_format"
+
+
+@pytest.mark.parametrize("scale", [64, 16])
+def test_compressed_planes_of_few_bits_are_stretched_or_refused(scale):
+    data = strangers.planes(scale, compression="zlib")
+    if scale == 64:
+        picture = images.read(data)
+        assert np.abs(picture.pixels.astype(int) - scene()).max() <= 4
+        assert picture.notes[0].endswith("stretched: taken for 14 bits")
+    else:
+        with pytest.raises(images.ImageError, match="up to 4,095"):
+            images.read(data)
