@@ -453,28 +453,34 @@ def _from_high_bytes(
     other = low_bytes()
     if other is None:
         return _without_low_bytes(image, top, notes), gamma
-    high, low = np.asarray(image), np.asarray(other)
-    blocks = [slice(start, start + _ROWS) for start in range(0, len(high), _ROWS)]
-    least, most = 65535, 0
-    for block in blocks:
-        values = high[block, :, :3] * np.uint16(256) + low[block, :, :3]
-        least, most = min(least, int(values.min())), max(most, int(values.max()))
+    parts = [(0, top, image.width, min(top + _ROWS, image.height)) for top in range(0, image.height, _ROWS)]
+
+    def wide(part: tuple[int, int, int, int]) -> np.ndarray:
+        return np.asarray(image.crop(part)) * np.uint16(256) + np.asarray(other.crop(part))
+
+    # Of every band the extremes, transparency apart.
+    ends = [(values[..., :3].min(), values[..., :3].max(), values[..., 3:].max(initial=0))
+            for values in map(wide, parts)]  # fmt: skip
+    least, most, opaque = (
+        int(min(end[0] for end in ends)),
+        int(max(end[1] for end in ends)),
+        max(e[2] for e in ends),
+    )
     depth = colours.used_bits(least, most, 16)
     if depth != 16:
         notes.append(f"values from {least:,} to {most:,} of 16 bits, stretched: taken for {depth} bits")
     elif gamma is None:
         return image, gamma
-    table, levels = _table(2**depth - 1, gamma, notes), high.copy()
-    for block in blocks:
-        levels[block, :, :3] = table[high[block, :, :3] * np.uint16(256) + low[block, :, :3]]
-    if high.shape[2] == 4 and depth != 16 and (high[..., 3].max() < 2 ** (depth - 8) or depth == 8):
-        alphas = high[..., 3] * np.uint16(256) + low[..., 3]
-        if alphas.max() < 2**depth:
-            levels[..., 3] = colours.stretched(alphas, 2**depth - 1)
-    made = Image.fromarray(levels)
+    table = _table(2**depth - 1, gamma, notes)
+    alphas = colours.stretched(np.arange(65536), 2**depth - 1 if opaque < 2**depth else 65535)
+    for part in parts:  # in place: wide numbers of a whole scan would fill the memory
+        values = wide(part)
+        levels = np.concatenate([table[values[..., :3]], alphas[values[..., 3:]]], axis=2)
+        other.paste(Image.fromarray(levels), part)
     if "transparency" in image.info:
         notes.append("one transparent colour ignored")
-    return made, None
+    other.info.pop("transparency", None)
+    return other, None
 
 
 def _without_low_bytes(image: Image.Image, top: int, notes: list[str]) -> Image.Image:
