@@ -48,6 +48,8 @@ def whole_pictures() -> dict[str, bytes]:
         "webp lossless alpha": _save(alpha, "WEBP", lossless=True),
         "webp alpha exif icc": _save(alpha, "WEBP", **shared),
         "webp animated": _save(rgb, "WEBP", save_all=True, append_images=others),
+        "jpeg2000": _save(rgb, "JPEG2000"),
+        "avif": _save(rgb, "AVIF"),
         "bmp": _save(rgb, "BMP"),
         "bmp palette": _save(rgb.convert("P"), "BMP"),
         "bmp one bit": _save(rgb.convert("1"), "BMP"),

@@ -178,7 +178,7 @@ def recover(path: str | Path, name: str, opened: Opened, faces: str = "auto") ->
         ImageError: the file cannot be used, as `images.read` says, or is too large for a page.
         ModelError: there is no model, or it gave no usable answer.
     """
-    picture = decoding.decode(read_bytes(path, FILE_BYTES), images.WHITE)
+    picture = decoding.decode(read_bytes(path, FILE_BYTES))
     height, width = picture.pixels.shape[:2]
     if height * width > PIXELS:
         message = f"expected up to {PIXELS:,} pixels on this page, received {width:,} x {height:,}."

@@ -1,24 +1,35 @@
 """Bytes of a picture file -> upright uint8 RGB, or an `ImageError` with a reason; and PNG back.
 
 The only place that decodes: formats are recognised by their first bytes, sizes are checked before pixels are
-unpacked, colours are converted to sRGB, orientation is applied.
+unpacked, colours are converted to sRGB, orientation is applied. `tiff` chooses the page, `colours` knows
+ranges, profiles and transparency.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import io
+import logging
+import re
 import string
+import sys
+import threading
+import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -26,6 +37,8 @@ from PIL import (
 )
 
 from ifrp_tf.core.errors import ConfigError, ImageError
+from ifrp_tf.pictures import avif, colours, tiff
+from ifrp_tf.pictures.avif import boxes
 
 # Which files are accepted, judged by their first bytes.
 
@@ -33,7 +46,8 @@ MAX_FILE_BYTES = 512 * 2**20
 """The largest file that is read."""
 
 MAX_PIXELS = 120_000_000
-"""The most pixels that are decoded: museum scans are large, and a bomb is refused by its header."""
+"""The most pixels that are decoded: museum scans are large, and a bomb is refused by its header. Of a JPEG, a
+JPEG 2000 or a TIFF with reduced copies of more, up to `MAX_SIDE` a side, a smaller version is decoded."""
 
 MIN_SIDE, MAX_SIDE = 16, 16_384
 """The shortest and the longest side, in pixels."""
@@ -44,11 +58,16 @@ MAX_ASPECT = 20
 SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".mpo": "JPEG", ".png": "PNG", ".apng":
     "PNG", ".webp": "WEBP", ".bmp": "BMP", ".dib": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".gif": "GIF",
+    ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".j2c": "JPEG2000", ".jpc": "JPEG2000", ".jpf": "JPEG2000",
+    ".jpx": "JPEG2000", ".avif": "AVIF", ".avifs": "AVIF", ".heic": "HEIC", ".heif": "HEIC", ".hif": "HEIC",
 }  # fmt: skip
 """The format that a file's suffix, in lower case, promises. Only notes depend on it: the content decides."""
 
-FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
-"""The formats that are read; everything else is refused, whatever Pillow could do with it."""
+EXTRAS = {"HEIC": "heic"}
+"""The formats that are read only where an extra of the package is installed, and its name."""
+
+FORMATS = tuple(format for format in dict.fromkeys(SUFFIXES.values()) if format not in EXTRAS)
+"""The formats that are always read; everything else is refused, whatever Pillow could do with it."""
 
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -59,13 +78,13 @@ _MAGIC = (
     (b"MM\0+", "TIFF"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
+    (b"\0\0\0\x0cjP  ", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
 _OTHER_PICTURES = (
     (b"8BPS", "a Photoshop document"),
     (b"%!PS", "a PostScript program (EPS)"),
     (b"\xc5\xd0\xd3\xc6", "a PostScript program (EPS)"),
-    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
-    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
     (b"\xff\x0a", "a JPEG XL picture"),
     (b"\0\0\1\0", "an icon"),
@@ -83,15 +102,17 @@ _OTHER_FILES = (
     (b"\x89HDF", "an HDF5 file"),
     (b"\x7fELF", "a program"),
 )
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _BMP_HEADER_BYTES = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int, *, reducible: bool = False) -> None:
     """Refuses a size that no picture of a face has.
 
     Args:
         width: In pixels.
         height: In pixels.
+        reducible: Whether a smaller version will be decoded, so that only the sides count.
 
     Raises:
         ImageError: With reason `too_large`, `too_small` or `too_elongated`.
@@ -101,7 +122,7 @@ def check_size(width: int, height: int) -> None:
     >>> check_size(178, 218)
     """
     size, (short, long) = f"{width:,} x {height:,} pixels", sorted((width, height))
-    if long > MAX_SIDE or width * height > MAX_PIXELS:
+    if long > MAX_SIDE or (width * height > MAX_PIXELS and not reducible):
         message = f"expected sides up to {MAX_SIDE:,} and {MAX_PIXELS:,} pixels in all, received {size}."
         raise ImageError("too_large", message, hint="Scale the picture down first.")
     if short < MIN_SIDE:
@@ -162,7 +183,8 @@ def sniff(data: bytes) -> tuple[str | None, bool, str]:
         data: The file's bytes, at least one.
 
     Returns:
-        The format, one of `FORMATS`, or None; whether it is a picture at all; and what it is in words.
+        The format, one of `FORMATS` or `EXTRAS`, or None; whether it is a picture at all; and what it is in
+        words.
 
     Example:
 
@@ -177,8 +199,8 @@ def sniff(data: bytes) -> tuple[str | None, bool, str]:
     # Two letters are weak evidence: a text may well start with BM.
     if data[:2] == b"BM" and (len(data) < 18 or int.from_bytes(data[14:18], "little") in _BMP_HEADER_BYTES):
         return "BMP", True, "BMP"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-        return None, True, "an AVIF or HEIC picture"
+    if data[4:8] == b"ftyp" and (format := _brand(data)):
+        return format, True, format
     for magic, words in _OTHER_PICTURES:
         if data.startswith(magic):
             return None, True, words
@@ -187,6 +209,15 @@ def sniff(data: bytes) -> tuple[str | None, bool, str]:
             return None, False, words
     words, is_picture = _textual(data)
     return None, is_picture, f"{words} (it starts with {data[:16]!r})"
+
+
+def _brand(data: bytes) -> str | None:
+    """AVIF or HEIC, by the brands of a file that begins with an `ftyp` box; the compatible ones decide."""
+    end = min(int.from_bytes(data[:4], "big"), 4096)
+    brands = [data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))]
+    if any(brand in (b"avif", b"avis") for brand in brands):
+        return "AVIF"
+    return "HEIC" if any(brand in _HEIC_BRANDS for brand in brands) else None
 
 
 def _textual(data: bytes) -> tuple[str, bool]:
@@ -226,12 +257,60 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
     return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
+def jpeg2000_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height that the codestream of a JPEG 2000 says, which its decoder takes memory by.
+
+    Args:
+        data: The file's bytes: boxes, or a codestream alone.
+
+    Returns:
+        (width, height) in pixels, or None where there is no codestream, or one of more than four channels.
+
+    Example:
+
+    >>> jpeg2000_size(b"no codestream") is None
+    True
+    """
+    start = 0
+    if not data.startswith(b"\xff\x4f"):
+        start = next((begin for kind, begin, _ in boxes(data) if kind == b"jp2c"), len(data))
+    head = data[start : start + 42]
+    if len(head) < 42 or head[:4] != b"\xff\x4f\xff\x51" or not 1 <= int.from_bytes(head[40:42], "big") <= 4:
+        return None
+    right, bottom, left, top = (int.from_bytes(head[at : at + 4], "big") for at in (8, 12, 16, 20))
+    return right - left, bottom - top
+
+
+def jpeg2000_profile(data: bytes) -> bytes | None:
+    """The colour profile of a JPEG 2000 file, which Pillow leaves out.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        An ICC profile, or None.
+
+    Example:
+
+    >>> jpeg2000_profile(b"\xff\x4f\xff\x51") is None
+    True
+    """
+    for kind, start, end in boxes(data):
+        if kind == b"jp2h":
+            for inner, begin, stop in boxes(data, start, min(end, len(data))):
+                if inner == b"colr" and data[begin : begin + 1] in (b"\2", b"\3"):
+                    return bytes(data[begin + 3 : stop])
+        if kind == b"jp2c":
+            return None
+    return None
+
+
 def is_cut(data: bytes, format: str) -> bool:
     """Whether the end of a damaged file seems to be missing, rather than its middle to be wrong.
 
     Args:
         data: The file's bytes.
-        format: Its format, one of `FORMATS`.
+        format: Its format, one of `FORMATS` or `EXTRAS`.
 
     Returns:
         True where the end that the format asks for, or the length that the header announces, is not there.
@@ -247,7 +326,14 @@ def is_cut(data: bytes, format: str) -> bool:
         order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
         start = int.from_bytes(data[4:8], order)
         return start + 2 + 12 * int.from_bytes(data[start : start + 2], order) > len(data)
+    if format in ("AVIF", "HEIC", "JPEG2000") and not data.startswith(b"\xff\x4f"):
+        ends = [end for _, _, end in boxes(data)]
+        if not ends or ends[-1] > len(data):
+            return True
     return {
+        "AVIF": False,
+        "HEIC": False,
+        "JPEG2000": b"\xff\xd9" not in data,
         "PNG": b"IEND" not in data,
         "JPEG": b"\xff\xd9" not in data,
         "GIF": data[-1:] != b";",
@@ -258,108 +344,155 @@ def is_cut(data: bytes, format: str) -> bool:
 
 # Pixels of every kind to 8-bit sRGB.
 
-_PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
-
-def to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[str]) -> Image.Image:
+def to_rgb(
+    image: Image.Image, background: tuple[int, int, int] | None, notes: list[str],
+    low_bytes: Callable[[], Image.Image | None] | None = None,
+) -> Image.Image:  # fmt: skip
     """Converts a loaded Pillow image of any mode to 8-bit sRGB without transparency.
 
     Grey of 16 bits is divided by 257 and rounded, so that white stays white; colour of 16 bits comes from
-    Pillow as its high byte, at most one level off. Floats must lie in [0, 1], or else in [0, 255]: the
-    largest decides. A colour profile is obeyed where it can be read and fits the pixels; CMYK without one is
-    converted plainly.
+    Pillow as its high byte, at most one level off. Where 16 bits hold the values of a device of 8 to 14 they
+    are stretched, with a note. Floats must lie in [0, 1], or else in [0, 255]: the largest decides. A
+    colour profile is obeyed where it can be read and fits the pixels, and a PNG's gamma where there is none;
+    CMYK without one is converted plainly.
 
     Args:
         image: A loaded image.
-        background: What is behind transparent pixels, RGB 0-255.
+        background: What is behind transparent pixels, RGB 0-255; None for the mean of the opaque edge.
         notes: A list to which a note is added for whatever the user should know.
+        low_bytes: Of an image whose 16-bit colours Pillow cut to their high bytes, gives that of the low
+            ones, or None where it cannot be had.
 
     Returns:
         An image of mode RGB, of the same size.
 
     Raises:
-        ImageError: With reason `not_finite`, or `unsupported_format` for values in no documented range.
+        ImageError: With reason `not_finite`, `transparent`, or `unsupported_format` for values in no
+            documented range.
 
     Example:
 
-    >>> to_rgb(Image.new("LA", (16, 16), (0, 0)), (255, 0, 0), []).getpixel((0, 0))
+    >>> half = Image.new("LA", (16, 16), (0, 0)); half.putpixel((3, 3), (7, 255))
+    >>> to_rgb(half, (255, 0, 0), []).getpixel((0, 0))
     (255, 0, 0)
     """
-    profile, alpha = image.info.get("icc_profile"), None
+    profile, gamma, alpha = image.info.get("icc_profile"), colours.gamma_of(image), None
     if image.mode == "F":
-        image = Image.fromarray(_from_floats(np.asarray(image)))
+        image = Image.fromarray(colours.from_floats(np.asarray(image), notes))
     elif image.mode.startswith("I"):
-        image, alpha = _from_integers(image)
-    elif image.has_transparency_data:
-        opaque_mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-        image = image.convert("RGBA")
-        alpha, image = image.getchannel("A"), image.convert(opaque_mode)
-    image = _to_srgb(image, profile, notes)
-    if alpha is None or alpha.getextrema() == (255, 255):
-        return image
-    notes.append(f"transparency laid on {background}")
-    canvas = Image.new("RGB", image.size, background)
-    canvas.paste(image, mask=alpha)
-    return canvas
+        image, alpha = _from_integers(image, gamma, notes)
+        gamma = None
+    else:
+        if low_bytes is not None:
+            image, gamma = _from_high_bytes(image, low_bytes, gamma, notes)
+        if image.has_transparency_data:
+            opaque_mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+            image = image.convert("RGBA")
+            alpha, image = image.getchannel("A"), image.convert(opaque_mode)
+    if gamma is not None:
+        image = image.convert("L" if image.mode in ("1", "L") else "RGB")
+        image = image.point(colours.gamma_table(gamma, 255).tolist() * len(image.getbands()))
+        notes.append(f"gamma of the PNG applied: {gamma:g}")
+    image = colours.to_srgb(image, profile, notes)
+    return image if alpha is None else colours.lay_on(image, alpha, background, notes)
 
 
-def _from_floats(values: np.ndarray) -> np.ndarray:
-    if not np.isfinite(values).all():
-        count = values.size - int(np.isfinite(values).sum())
-        raise ImageError("not_finite", f"expected numbers, received NaN or infinity in {count:,} pixels.")
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 255:
-        message = f"expected float pixels in [0, 1] or [0, 255], received {low:g} to {high:g}."
-        raise ImageError("unsupported_format", message, hint="Tone-map the picture to 8 bits first.")
-    return np.floor(values * (255 if high <= 1 else 1) + 0.5).astype(np.uint8)
+_ROWS = 256  # at a time: wide numbers take many times the memory of levels
 
 
-def _from_integers(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+def _from_integers(
+    image: Image.Image, gamma: float | None, notes: list[str]
+) -> tuple[Image.Image, Image.Image | None]:
     """16-bit grey to mode L, and the transparency of a PNG that declares one grey value transparent."""
     tags = getattr(image, "tag_v2", {})  # of a TIFF
-    bits = tags.get(258, (16,))[0]
-    peak = 2**bits - 1 if 8 < bits <= 16 else 65535
+    bits = min(32, tags.get(258, (16,))[0])
+    signed = tags.get(339, (1,))[0] == 2
+    usable = min(16, bits) - signed if bits > 8 else 16
     stored = np.asarray(image)
     low, high = int(stored.min()), int(stored.max())
-    if low < 0 or high > peak:
-        message = f"expected integer pixels in [0, {peak}], received {low} to {high}."
+    if low < 0 or high >= 2 ** min(16, bits if bits > 8 else 16):
+        message = f"expected integer pixels in [0, {2**usable - 1}], received {low} to {high}."
         raise ImageError("unsupported_format", message, hint="Save the picture with 8 or 16 bits a channel.")
-    values = stored.astype(np.uint32)
+    if bits > 16 or high >= 2**usable:
+        usable = 16
+    most = tags.get(281, 0)  # MaxSampleValue
+    said = int(most[0] if isinstance(most, tuple) else most)
+    depth = said.bit_length() if said >= max(high, 255) and said + 1 == 2 ** said.bit_length() else 99
+    depth = depth if depth < usable else colours.used_bits(low, high, usable)
+    if depth != bits:
+        notes.append(f"values from {low:,} to {high:,} of {bits} bits, stretched: taken for {depth} bits")
+    table = _table(2**depth - 1, gamma, notes)
     if tags.get(262) == 0:  # white is stored as zero; Pillow turns that round for 8 bits only
-        values = peak - values
-    grey = Image.fromarray(((values * 255 + peak // 2) // peak).astype(np.uint8))
+        table = table[::-1]
+    grey = np.empty(stored.shape, np.uint8)
+    for top in range(0, len(stored), _ROWS):
+        grey[top : top + _ROWS] = table[stored[top : top + _ROWS]]
     key = image.info.get("transparency")
-    if not isinstance(key, int):
-        return grey, None
-    return grey, Image.fromarray(np.where(stored == key, 0, 255).astype(np.uint8))
+    alpha = (
+        Image.fromarray(np.where(stored == key, 0, 255).astype(np.uint8)) if isinstance(key, int) else None
+    )
+    return Image.fromarray(grey), alpha
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
-    if image.mode not in ("LAB", *_PROFILE_SPACES):
-        image = image.convert("RGB")
-    if image.mode != "LAB" and not profile:
-        return image.convert("RGB")
-    from PIL import ImageCms  # most pictures need no colour engine
+def _table(peak: int, gamma: float | None, notes: list[str]) -> np.ndarray:
+    """The levels of all whole numbers up to the one that is white."""
+    if gamma is None:
+        return colours.stretched(np.arange(peak + 1), peak)
+    notes.append(f"gamma of the PNG applied: {gamma:g}")
+    return colours.gamma_table(gamma, peak)
 
-    srgb = ImageCms.createProfile("sRGB")
-    if image.mode == "LAB":
-        notes.append("colours converted from Lab")
-        return ImageCms.buildTransform(ImageCms.createProfile("LAB"), srgb, "LAB", "RGB").apply(image)
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
-        name = "".join(filter(str.isprintable, ImageCms.getProfileDescription(source)))[:60].strip()
-        space = source.profile.xcolor_space.strip()
-        if space != _PROFILE_SPACES[image.mode]:
-            notes.append(f"colour profile ignored: it is for {space:.4}, the picture is {image.mode}")
-            return image.convert("RGB")
-        if "srgb" in name.lower():  # as good as every picture: do not pay, nor round, for nothing
-            return image.convert("RGB")
-        converted = ImageCms.buildTransform(source, srgb, image.mode, "RGB").apply(image)
-    except Exception:  # a broken profile is no reason to refuse a sound picture
-        notes.append("colour profile unreadable, ignored")
-        return image.convert("RGB")
-    notes.append(f"colours converted from {name or 'an unnamed profile'}")
-    return converted
+
+def _from_high_bytes(
+    image: Image.Image, low_bytes: Callable[[], Image.Image | None], gamma: float | None, notes: list[str]
+) -> tuple[Image.Image, float | None]:
+    """16-bit colour that needs its low bytes too, being dark or of another gamma; and what gamma is left."""
+    top = max(int(high) for _, high in image.getextrema()[:3])  # type: ignore[misc]
+    if top >= 64 and gamma is None:
+        return image, gamma
+    other = low_bytes()
+    if other is None:
+        return _without_low_bytes(image, top, notes), gamma
+    parts = [(0, top, image.width, min(top + _ROWS, image.height)) for top in range(0, image.height, _ROWS)]
+
+    def wide(part: tuple[int, int, int, int]) -> np.ndarray:
+        return np.asarray(image.crop(part)) * np.uint16(256) + np.asarray(other.crop(part))
+
+    # Of every band the extremes, transparency apart.
+    ends = [(values[..., :3].min(), values[..., :3].max(), values[..., 3:].max(initial=0))
+            for values in map(wide, parts)]  # fmt: skip
+    least, most, opaque = (
+        int(min(end[0] for end in ends)),
+        int(max(end[1] for end in ends)),
+        max(e[2] for e in ends),
+    )
+    depth = colours.used_bits(least, most, 16)
+    if depth != 16:
+        notes.append(f"values from {least:,} to {most:,} of 16 bits, stretched: taken for {depth} bits")
+    elif gamma is None:
+        return image, gamma
+    table = _table(2**depth - 1, gamma, notes)
+    alphas = colours.stretched(np.arange(65536), 2**depth - 1 if opaque < 2**depth else 65535)
+    for part in parts:  # in place: wide numbers of a whole scan would fill the memory
+        values = wide(part)
+        levels = np.concatenate([table[values[..., :3]], alphas[values[..., 3:]]], axis=2)
+        other.paste(Image.fromarray(levels), part)
+    if "transparency" in image.info:
+        notes.append("one transparent colour ignored")
+    other.info.pop("transparency", None)
+    return other, None
+
+
+def _without_low_bytes(image: Image.Image, top: int, notes: list[str]) -> Image.Image:
+    if top >= 64:
+        return image
+    if top < 16:
+        message = f"expected colours that fill 16 bits, received values up to {256 * top + 255:,}."
+        raise ImageError("unsupported_format", message, hint="Save it with 8 bits a channel.")
+    notes.append(f"values up to {256 * top + 255:,} of 16 bits, stretched: taken for 14 bits")
+    table = [min(255, (level * 255 + 31) // 63) for level in range(256)]
+    alpha = list(range(256)) if image.mode == "RGBA" else []
+    return image.point(table * 3 + alpha)
 
 
 # Decoding and encoding with Pillow.
@@ -371,7 +504,11 @@ _OPENERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
     "GIF": GifImagePlugin.GifImageFile,
+    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "HEIC": lambda stream, name: _heic(stream, name),
 }
+_REDUCIBLE = ("JPEG", "JPEG2000")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -383,7 +520,6 @@ _TURNS = {
 }
 _LOW_CONTRAST = 8
 _SPARSE = 16
-_COUNTED_FRAMES = 1000
 _COUNTED_GIF_BYTES = 4 * 2**20
 
 
@@ -409,14 +545,68 @@ class Picture:
     size_in_file: tuple[int, int]
 
 
+def _heic(stream: io.BytesIO, name: str) -> ImageFile.ImageFile:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        message = f"expected one of {', '.join(FORMATS)}, received a HEIC picture."
+        hint = "Install the extra that reads it: pip install 'ifrp_tf[heic]'."
+        raise ImageError("unsupported_format", message, hint=hint) from error
+    return pillow_heif.HeifImageFile(stream, name)
+
+
+_silence, _silent = threading.Lock(), [0]
+_OF_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\.|pillow_heif"), 0)
+
+
+@functools.cache
+def _quieten() -> None:
+    """Keeps libtiff and Pillow's log off the terminal: what they say of a file, our error says as well.
+
+    Pillow turns off libtiff's warnings and leaves its errors, which go to the process's stderr.
+    """
+    if (log := logging.getLogger("PIL")).level == logging.NOTSET:
+        log.setLevel(logging.CRITICAL)
+    with suppress(Exception):  # a Pillow that is built another way: then they are seen
+        # The symbol is found in the library that Pillow's own module was linked with.
+        library = ctypes.CDLL(Image.core.__file__)
+        library.TIFFSetErrorHandler.argtypes = [ctypes.c_void_p]
+        library.TIFFSetErrorHandler.restype = ctypes.c_void_p
+        library.TIFFSetErrorHandler(None)
+
+
+@contextmanager
+def _without_foreign_warnings() -> Iterator[None]:
+    """Pillow's warnings are not for our users: what matters becomes a note. May be entered by many threads.
+
+    `warnings.catch_warnings` may not: it puts back what another thread has changed meanwhile.
+    """
+    filters: list[tuple[object, ...]] = warnings.filters  # type: ignore[assignment]
+    with _silence:
+        _silent[0] += 1
+        if _OF_PILLOW not in filters[:1]:
+            filters.insert(0, _OF_PILLOW)
+    try:
+        yield
+    finally:
+        with _silence:
+            _silent[0] -= 1
+            if not _silent[0]:
+                with suppress(ValueError):  # somebody put other filters in their place
+                    warnings.filters.remove(_OF_PILLOW)  # type: ignore[attr-defined]
+
+
 def decode(
-    data: bytes, background: tuple[int, int, int], *, admit: Callable[[int, int], None] | None = None
+    data: bytes,
+    background: tuple[int, int, int] | None = None,
+    *,
+    admit: Callable[[int, int], None] | None = None,
 ) -> Picture:
-    """Decodes the first frame of a picture file that is in memory; see `images.read`.
+    """Decodes the picture of a file that is in memory: its first frame or largest page; see `images.read`.
 
     Args:
         data: The file's bytes.
-        background: What is behind transparent pixels, RGB 0-255.
+        background: What is behind transparent pixels, RGB 0-255; None for the mean of the opaque edge.
         admit: Called with width and height, known from the header, before memory is taken for the pixels.
 
     Returns:
@@ -442,17 +632,9 @@ def decode(
     if format is None:
         reason = "unsupported_format" if is_picture else "not_an_image"
         raise ImageError(reason, accepted, hint="Save it as PNG or JPEG." if is_picture else "")
-    notes: list[str] = []
     try:
-        image = _open(data, format)
-        if admit is not None:
-            admit(*image.size)
-        orientation = _load(image, format, notes)
-        rgb = to_rgb(image, background, notes)
-        if format != "TIFF" and orientation in _TURNS:  # Pillow turns a TIFF while loading it
-            rgb = rgb.transpose(_TURNS[orientation])
-        stored = image.size[::-1] if format == "TIFF" and orientation >= 5 else image.size
-        _count_frames(image, data, format, notes)
+        with _without_foreign_warnings():
+            rgb, notes, stored = _decoded(data, format, background, admit)
     except ImageError:
         raise
     except Exception as error:  # Pillow's parsers raise whatever they trip over; only ImageError may get out
@@ -464,20 +646,136 @@ def decode(
     return Picture(pixels, format, tuple(notes), stored)
 
 
+def _decoded(
+    data: bytes,
+    format: str,
+    background: tuple[int, int, int] | None,
+    admit: Callable[[int, int], None] | None,
+) -> tuple[Image.Image, list[str], tuple[int, int]]:
+    """The upright picture, what is to be noted of it, and its size as stored."""
+    if format == "TIFF":
+        _quieten()
+    notes: list[str] = []
+    stream, stored = _stream(data, format, notes)
+    image = _open(data, stream, format)
+    size = image.size
+    stored = stored or size
+    if size[0] * size[1] > MAX_PIXELS:
+        size = _reduce(image)
+        notes.append(f"{stored[0]:,} x {stored[1]:,} pixels, decoded at {size[0]:,} x {size[1]:,}")
+    if admit is not None:
+        admit(*size)
+    low_bytes = _low_bytes(image, stream, format)
+    orientation = _load(image, format, notes)
+    rgb = to_rgb(image, background, notes, low_bytes)
+    if format != "TIFF" and orientation in _TURNS:  # Pillow turns a TIFF while loading it
+        rgb = rgb.transpose(_TURNS[orientation])
+    if format != "TIFF":
+        _count_frames(image, data, format, notes)
+    return rgb, notes, stored
+
+
+def _stream(data: bytes, format: str, notes: list[str]) -> tuple[io.BytesIO, tuple[int, int] | None]:
+    """What is to be opened, and its size where another one is opened in its place: the page of a TIFF."""
+    found, count = tiff.pages(data) if format == "TIFF" else ([], 0)
+    picture = tiff.picture_of(found)
+    if picture is None:
+        return io.BytesIO(data), None
+    stored = picture.width, picture.height
+    if count > 1:
+        many = "several" if count >= tiff.COUNTED_PAGES else count
+        which = "first used" if picture.offset == found[0].offset else f"number {picture.number} used"
+        largest = "" if picture.offset == found[0].offset else ", the largest of full resolution"
+        notes.append(f"{many} frames, {which}{largest}")
+    if max(stored) > MAX_SIDE or stored[0] * stored[1] > MAX_PIXELS:
+        copy = tiff.copy_of(picture, found, MAX_SIDE, MAX_PIXELS)
+        if copy is None:
+            check_size(*stored)
+        else:
+            size = f"{copy.width:,} x {copy.height:,}"
+            notes.append(f"{stored[0]:,} x {stored[1]:,} pixels, its reduced copy of {size} used")
+            picture = copy
+    return tiff.starting_at(data, picture.offset), stored
+
+
+_COEFFICIENT_BYTES = 2**30
+
+
+def _reduce(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Has a picture of too many pixels decoded at half its sides, which are returned."""
+    width, height = image.size
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        # A progressive JPEG is unpacked into coefficients of two bytes before any pixel is made.
+        across, down = (max([layer[axis] for layer in image.layer] or [1]) for axis in (1, 2))
+        samples = sum(layer[1] * layer[2] for layer in image.layer) / (across * down)
+        if image.info.get("progressive") and 2 * samples * width * height > _COEFFICIENT_BYTES:
+            check_size(width, height)
+        image.draft(None, (width // 2, height // 2))
+        width, height = image.size
+    elif isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
+        image.reduce = 1
+        width, height = (width + 1) // 2, (height + 1) // 2
+    check_size(width, height)
+    return width, height
+
+
+def _low_bytes(
+    image: ImageFile.ImageFile, stream: io.BytesIO, format: str
+) -> Callable[[], Image.Image | None] | None:
+    """For colour of 16 bits: how to decode it again, with the other byte of every number."""
+    if image.mode not in ("RGB", "RGBA") or format not in ("PNG", "TIFF"):
+        return None
+    kinds = [_kind(tile) for tile in image.tile]
+    if not any(";16" in kind for kind in kinds):
+        return None
+    planes = getattr(image, "tag_v2", {}).get(284) == 2 and getattr(image, "use_load_libtiff", False)
+
+    def again() -> Image.Image | None:
+        if planes or not all(re.fullmatch(r"(R|G|B|A|RGB|RGBA);16[LBN]", kind) for kind in kinds):
+            return None
+        other = _OPENERS[format](io.BytesIO(stream.getbuffer()), "")
+        tiff.mend_planes(other)
+        other.tile = [tile._replace(args=_with_other_byte(tile)) for tile in other.tile]
+        other.load()
+        return other
+
+    return again
+
+
+def _kind(tile: ImageFile._Tile) -> str:
+    """How Pillow will unpack a tile, such as `RGB;16B`."""
+    return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
+
+
+def _with_other_byte(tile: ImageFile._Tile) -> str | tuple[object, ...]:
+    kind = _kind(tile)
+    order = kind[-1].replace("N", "L" if sys.byteorder == "little" else "B")
+    kind = kind[:-1] + ("B" if order == "L" else "L")
+    return (kind, *tile.args[1:]) if isinstance(tile.args, tuple) else kind
+
+
 def _spread(pixels: np.ndarray) -> int:
     """Between the darkest and the brightest level, in the channel where they lie farthest apart."""
     return max(int(np.ptp(pixels[..., channel])) for channel in range(3))
 
 
-def _open(data: bytes, format: str) -> ImageFile.ImageFile:
+def _open(data: bytes, stream: io.BytesIO, format: str) -> ImageFile.ImageFile:
     # Not `Image.open`: its limit on pixels is process-wide and half of it is a mere warning. Ours is decided
     # here, from the header, and only the plugin of the recognised format ever sees the bytes.
     if ImageFile.LOAD_TRUNCATED_IMAGES and is_cut(data, format):
         raise ImageError("truncated", "the end of the file is missing.")
-    if format == "WEBP" and (size := webp_size(data)):
-        check_size(*size)
-    image = _OPENERS[format](io.BytesIO(data), "")
-    check_size(*image.size)
+    inside = _sizes_inside(data, format)
+    for size in inside:
+        check_size(*size, reducible=format in _REDUCIBLE)
+    image = _OPENERS[format](stream, "")
+    check_size(*image.size, reducible=format in _REDUCIBLE)
+    if format == "JPEG2000":
+        if image.size != inside[0]:
+            raise ImageError(
+                "corrupt", f"the JPEG2000 data is damaged: it says {image.size} and {inside[0]}."
+            )
+        if profile := jpeg2000_profile(data):
+            image.info["icc_profile"] = profile
     if format == "PNG":  # checks what decoding skips: the checksums of the pixel data
         _OPENERS[format](io.BytesIO(data), "").verify()
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -485,7 +783,25 @@ def _open(data: bytes, format: str) -> ImageFile.ImageFile:
         tile = [int(image.tag_v2.get(tag, 1)) for tag in (322, 323)]
         if tile[0] * tile[1] > MAX_PIXELS:
             raise ImageError("too_large", f"received a TIFF of tiles of {tile[0]:,} x {tile[1]:,} pixels.")
+        tiff.refuse_signed_bytes(image)
+        tiff.mend_planes(image)
     return image
+
+
+def _sizes_inside(data: bytes, format: str) -> list[tuple[int, int]]:
+    """The sizes by which a decoder takes memory, where Pillow does not say them before it does."""
+    if format == "AVIF":
+        return avif.coded_sizes(data)
+    if format == "WEBP":
+        return [size] if (size := webp_size(data)) else []
+    if format == "JPEG2000":
+        if is_cut(data, format):  # its decoder would be content with less
+            raise ImageError("truncated", "the end of the JPEG2000 data is missing.")
+        if (size := jpeg2000_size(data)) is None:
+            expected = "a codestream of 1 to 4 channels"
+            raise ImageError("corrupt", f"the JPEG2000 data is damaged: expected {expected}.")
+        return [size]
+    return []
 
 
 def _load(image: ImageFile.ImageFile, format: str, notes: list[str]) -> int:
@@ -510,17 +826,12 @@ def _load(image: ImageFile.ImageFile, format: str, notes: list[str]) -> int:
 
 
 def _count_frames(image: ImageFile.ImageFile, data: bytes, format: str, notes: list[str]) -> None:
-    # Bounded: a hostile GIF or TIFF holds a frame in every few bytes, and to count them is to visit them all.
+    # Bounded: a hostile GIF holds a frame in every few bytes, and to count them is to visit them all.
     if not getattr(image, "is_animated", False):
         return
     count: int | None = None
     try:
-        if format == "TIFF":  # its own count looks every page up among all earlier ones
-            for page in range(1, _COUNTED_FRAMES):
-                count = page
-                image.seek(page)
-            count = None
-        elif format != "GIF" or len(data) <= _COUNTED_GIF_BYTES:
+        if format != "GIF" or len(data) <= _COUNTED_GIF_BYTES:
             count = getattr(image, "n_frames", None)
     except EOFError:
         pass

@@ -1,8 +1,8 @@
 """The way in for pictures: a file, bytes or an array to upright uint8 RGB, or an error that says why not.
 
 Outside a network pictures are uint8 RGB, 0-255; inside they are float32 in [-1, 1]. `to_model_range`,
-`to_levels` and `to_uint8` are the only ways across. The modules that share the work (`formats`, `colours`,
-`codec`, `files`, `framing`) are offered here under one name. Nothing here imports TensorFlow or Keras until a
+`to_levels` and `to_uint8` are the only ways across. The modules that share the work (`decoding`, `colours`,
+`tiff`, `framing`) are offered here under one name. Nothing here imports TensorFlow or Keras until a
 tensor asks for it.
 """
 
@@ -18,6 +18,7 @@ from PIL import Image
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.core.files import list_pictures, read_bytes, write_bytes_atomic
 from ifrp_tf.core.types import Tensor
+from ifrp_tf.pictures.colours import is_flat, lay_on
 from ifrp_tf.pictures.decoding import (
     FORMATS,
     MAX_ASPECT,
@@ -36,34 +37,36 @@ from ifrp_tf.pictures.framing import centre_crop, fit, grid, letterbox, resize, 
 
 __all__ = [
     "FORMATS", "MAX_ASPECT", "MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "MIN_SIDE", "WHITE", "Picture",
-    "centre_crop", "encode_png", "fit", "from_array", "grid", "letterbox", "list_pictures", "read", "resize",
-    "side_by_side", "to_levels", "to_model_range", "to_uint8", "write_bytes_atomic", "write_png",
+    "centre_crop", "encode_png", "fit", "from_array", "grid", "is_flat", "letterbox", "list_pictures", "read",
+    "resize", "side_by_side", "to_levels", "to_model_range", "to_uint8", "write_bytes_atomic", "write_png",
 ]  # fmt: skip
 
 WHITE = (255, 255, 255)
-"""What is behind transparent pixels unless a caller says otherwise."""
+"""A background that a caller may ask for; without one, it is the mean colour of a picture's opaque edge."""
 
 _HALF_RANGE = 127.5
 
 
-def read(source: str | Path | bytes, *, background: tuple[int, int, int] = WHITE) -> Picture:
-    """Reads a picture: a JPEG, PNG, WebP, BMP, TIFF or GIF, recognised by its content, whatever its name.
+def read(source: str | Path | bytes, *, background: tuple[int, int, int] | None = None) -> Picture:
+    """Reads a picture: a JPEG, PNG, WebP, BMP, TIFF, GIF, JPEG 2000 or AVIF, recognised by its content.
 
-    The pixels come upright (EXIF), in 8-bit sRGB (profiles, CMYK, grey, palettes, 16 bits), laid on the
-    background where they are transparent, and from the first frame. What was done is in the notes. The
-    size is judged by the header, before any pixel is decoded. May be called from several threads.
+    The pixels come upright (EXIF), in 8-bit sRGB (profiles, gamma, CMYK, grey, palettes, 16 bits), laid on
+    the background where they are transparent, from the first frame, or the largest page of a TIFF. Of a
+    JPEG, JPEG 2000 or TIFF of more than `MAX_PIXELS` a smaller version is decoded. What was done is in the
+    notes. HEIC is read where the extra `heic` is installed. The size is judged by the header, before any
+    pixel is decoded. May be called from several threads.
 
     Args:
         source: A path, always literal, or the bytes of a file.
-        background: What is behind transparent pixels, RGB 0-255.
+        background: What is behind transparent pixels, RGB 0-255; None for the mean of the opaque edge.
 
     Returns:
         The picture: uint8 [H, W, 3] and what is known of it.
 
     Raises:
         ImageError: With the reason `missing`, `not_a_file`, `unreadable`, `empty`, `not_an_image`,
-            `unsupported_format`, `truncated`, `corrupt`, `too_large`, `too_small`, `too_elongated` or
-            `not_finite`.
+            `unsupported_format`, `truncated`, `corrupt`, `too_large`, `too_small`, `too_elongated`,
+            `not_finite` or `transparent`.
         ConfigError: The background is not a colour.
 
     Example:
@@ -86,28 +89,30 @@ def read(source: str | Path | bytes, *, background: tuple[int, int, int] = WHITE
     return picture
 
 
-def _colour(colour: Sequence[int]) -> tuple[int, int, int]:
+def _colour(colour: Sequence[int] | None) -> tuple[int, int, int] | None:
+    if colour is None:
+        return None
     levels = list(colour) if isinstance(colour, tuple | list) else []
     if len(levels) != 3 or not all(isinstance(level, int) and 0 <= level <= 255 for level in levels):
         raise ConfigError(f"expected a colour of three whole numbers from 0 to 255, received {colour!r}.")
     return levels[0], levels[1], levels[2]
 
 
-def from_array(array: np.ndarray, *, background: tuple[int, int, int] = WHITE) -> np.ndarray:
+def from_array(array: np.ndarray, *, background: tuple[int, int, int] | None = None) -> np.ndarray:
     """Checks a user's array, and brings its two documented variants to uint8 [H, W, 3]. Nothing is guessed.
 
     The channels must be RGB: that they were BGR cannot be seen.
 
     Args:
         array: uint8, 0-255: RGB [H, W, 3], grey [H, W] or RGB with transparency [H, W, 4].
-        background: What is behind transparent pixels, RGB 0-255.
+        background: What is behind transparent pixels, RGB 0-255; None for the mean of the opaque edge.
 
     Returns:
         uint8 [H, W, 3], contiguous; the same memory where nothing had to be done.
 
     Raises:
-        ImageError: With reason `bad_array` (another type, shape or range), `not_finite`, `too_small`,
-            `too_large` or `too_elongated`; the message says what was received.
+        ImageError: With reason `bad_array` (another type, shape or range), `not_finite`, `transparent`,
+            `too_small`, `too_large` or `too_elongated`; the message says what was received.
         ConfigError: The background is not a colour.
 
     Example:
@@ -132,14 +137,12 @@ def from_array(array: np.ndarray, *, background: tuple[int, int, int] = WHITE) -
     raise ImageError(reason, f"{expected}, received {describe_array(array)}.", hint=hint)
 
 
-def _to_three_channels(array: np.ndarray, background: tuple[int, int, int]) -> np.ndarray:
+def _to_three_channels(array: np.ndarray, background: tuple[int, int, int] | None) -> np.ndarray:
     if array.ndim == 2:
         return np.repeat(array[:, :, None], 3, axis=2)
     if array.shape[2] == 4:
-        canvas = Image.new("RGB", array.shape[1::-1], background)
         image = Image.fromarray(np.ascontiguousarray(array))
-        canvas.paste(image.convert("RGB"), mask=image.getchannel("A"))
-        return np.array(canvas)
+        return np.array(lay_on(image.convert("RGB"), image.getchannel("A"), background, []))
     return np.ascontiguousarray(array)
 
 

@@ -199,7 +199,7 @@ def _laid_out(job: Job, task: Task, data: bytes, made: Made) -> Intake:
             if width * height > _LARGE_PIXELS:
                 stack.enter_context(_LARGE)
 
-        picture = decoding.decode(data, images.WHITE, admit=admit)
+        picture = decoding.decode(data, admit=admit)
         scene = look(picture.pixels, task.options, task.detector, task.side)
     (height, width, _), notes, suffix = picture.pixels.shape, picture.notes, job.path.suffix.lower()
     if suffix and SUFFIXES.get(suffix) != picture.format:
@@ -393,7 +393,7 @@ def _pasted(intake: Intake, faces: list[np.ndarray], task: Task) -> np.ndarray |
     data = read_bytes(intake.job.path, MAX_FILE_BYTES)
     if hashlib.sha256(data).hexdigest() != intake.made.sha256:
         raise DataError("the input changed while it was recovered.", hint="Run it again.")
-    pixels = decoding.decode(data, images.WHITE).pixels
+    pixels = decoding.decode(data).pixels
     places, chosen = zip(*placed, strict=True)
     return paste(pixels, places, chosen, strength=task.options.strength)
 

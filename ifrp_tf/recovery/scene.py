@@ -153,7 +153,7 @@ def pixels_of(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarr
     if isinstance(source, Image.Image):
         check_size(*source.size)
         upright = ImageOps.exif_transpose(source)
-        return np.array(to_rgb(upright, images.WHITE, []))
+        return np.array(to_rgb(upright, None, []))
     if isinstance(source, np.ndarray):
         return images.from_array(source)
     return images.read(source).pixels

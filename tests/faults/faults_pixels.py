@@ -86,6 +86,9 @@ def laid_on_the_background(made: list[bytes]) -> None:
             assert (picture.pixels[:, :16] == background).all()
             assert (picture.pixels[:, 16:] != WHITE).any()
             assert picture.notes == (f"transparency laid on {background}",)
+        by_itself = images.read(data)  # all that can be seen is of one colour
+        assert (by_itself.pixels == by_itself.pixels[0, -1]).all()
+        assert by_itself.notes[0].endswith("the mean of its opaque edge")
 
 
 def deep(_: Path) -> list[bytes]:
@@ -145,7 +148,8 @@ ROWS = [
         "transparency",
         transparent,
         laid_on_the_background,
-        differs="The tools lay on white, without a flag; `images.read` takes another background.",
+        differs="The tools lay on the mean colour of the opaque edge, without a flag, for white behind a "
+        "head darkens the skin that is recovered; `images.read` takes another background.",
     ),
     Fault(21, "16 bits a channel", deep, scaled_by_257),
     Fault(

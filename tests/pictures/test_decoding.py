@@ -8,7 +8,7 @@ import numpy as np
 import pictures
 import pytest
 from pictures import scene
-from PIL import Image
+from PIL import Image, ImageCms
 
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.pictures import decoding, images
@@ -63,7 +63,7 @@ def test_the_limits_are_where_they_are_said_to_be():
 
 
 def test_every_suffix_promises_an_accepted_format():
-    assert set(decoding.SUFFIXES.values()) == set(decoding.FORMATS)
+    assert set(decoding.SUFFIXES.values()) == {*decoding.FORMATS, *decoding.EXTRAS}
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in decoding.SUFFIXES)
 
 
@@ -79,6 +79,7 @@ def test_arrays_are_described():
 
 # ---- Every kind of pixel that a file can hold, against what a viewer shows ----
 
+WHITE = (255, 255, 255)
 COUNTS = np.arange(65536).reshape(256, 256)
 P3 = ((0.5151, 0.2412, -0.0011), (0.2919, 0.6922, 0.0419), (0.1572, 0.0666, 0.7841))
 SRGB = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7139))
@@ -168,11 +169,14 @@ def test_transparency_is_laid_on_the_background_and_hides_what_is_under_it(forma
     pixels[:, 10:20, 3] = 128
     pixels[:, 20:, 3] = 255
     data = pictures.save(pixels, format, **({"lossless": True, "exact": True} if format == "WEBP" else {}))
-    white = read(data)
+    white = read(data, background=WHITE)
     assert white.pixels[0, [0, 29]].tolist() == [[255, 255, 255], [255, 0, 0]]
     assert np.abs(white.pixels[0, 15].astype(int) - (255, 127, 127)).max() <= 1
     assert white.notes == ("transparency laid on (255, 255, 255)",)
     assert read(data, background=(0, 40, 80)).pixels[0, 0].tolist() == [0, 40, 80]
+    by_itself = read(data)  # on the colour of what can be seen, where nobody asks for another
+    assert by_itself.pixels[0, [0, 15, 29]].tolist() == [[255, 0, 0]] * 3
+    assert by_itself.notes[0] == "transparency laid on (255, 0, 0), the mean of its opaque edge"
 
 
 def test_the_other_kinds_of_transparency_are_laid_on_the_background_too():
@@ -252,15 +256,36 @@ def test_a_grey_profile_is_obeyed_and_alpha_survives_it():
     expected = 255 * _encode(np.array(128 / 255))
     picture = read(pictures.save(Image.new("L", (20, 20), 128), "PNG", icc_profile=profile))
     assert np.abs(picture.pixels - expected).max() <= 2
-    both = Image.merge("LA", [Image.new("L", (20, 20), 128), Image.new("L", (20, 20), 0)])
-    assert (read(pictures.save(both, "PNG", icc_profile=profile)).pixels == 255).all()
+    half = Image.new("L", (20, 20))
+    half.paste(255, (10, 0, 20, 20))
+    both = Image.merge("LA", [Image.new("L", (20, 20), 128), half])
+    pixels = read(pictures.save(both, "PNG", icc_profile=profile), background=WHITE).pixels
+    assert (pixels[:, :10] == 255).all()
+    assert np.abs(pixels[:, 10:] - expected).max() <= 2
 
 
-def test_a_profile_that_says_srgb_is_not_paid_for():
-    profile = pictures.icc(b"RGB ", SRGB, 2.2, "sRGB, it says")
-    picture = read(pictures.save(scene(), "PNG", icc_profile=profile))
-    np.testing.assert_array_equal(picture.pixels, scene())
-    assert picture.notes == ()
+def test_a_profile_that_does_what_srgb_does_is_not_paid_for_whatever_its_name():
+    for _ in range(2):  # judged, and known
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        picture = read(pictures.save(scene(), "PNG", icc_profile=profile.replace(b"sRGB", b"Adob")))
+        np.testing.assert_array_equal(picture.pixels, scene())
+        assert picture.notes == ()
+
+
+@pytest.mark.parametrize("name", ["sRGB linear", "sRGB IEC61966-2.1", "linear light"])
+@pytest.mark.parametrize("gamma", [1.0, 1.8, 2.6])
+def test_a_profile_is_judged_by_its_curves_and_not_by_its_name(name, gamma):
+    expected = 255 * _encode((scene() / 255) ** gamma)
+    picture = read(pictures.save(scene(), "PNG", icc_profile=pictures.icc(b"RGB ", SRGB, gamma, name)))
+    assert np.abs(picture.pixels - expected).mean() < 1
+    assert picture.notes == (f"colours converted from {name}",)
+
+
+def test_a_grey_profile_that_says_srgb_is_judged_by_its_curve_too():
+    profile = pictures.icc(b"GRAY", (), 1.0, "sRGB grey")
+    picture = read(pictures.save(scene()[..., 0], "PNG", icc_profile=profile))
+    expected = grey(255 * _encode(scene()[..., 0] / 255))
+    assert np.abs(picture.pixels - expected).mean() < 1
 
 
 def test_an_unusable_profile_is_ignored_and_noted():
@@ -282,7 +307,6 @@ def test_lab_is_converted_to_srgb():
 
 # ---- Upright, first frame, noted; and PNGs that hold nothing but what they should ----
 
-WHITE = (255, 255, 255)
 STORED = {  # how a camera stores an upright picture, by what row 0 and column 0 are (EXIF 2.3, tag 274)
     1: lambda p: p,
     2: lambda p: p[:, ::-1],

@@ -26,7 +26,7 @@ from ifrp_tf.pictures import images
 
 REASONS = {
     "empty", "not_an_image", "unsupported_format", "truncated", "corrupt", "too_large", "too_small",
-    "too_elongated", "not_finite",
+    "too_elongated", "not_finite", "transparent",
 }  # fmt: skip
 
 
@@ -104,10 +104,13 @@ FAULTS = [  # (id, a factory of the bytes, the reason, a word of the message)
     ("svg", lambda: b'<?xml version="1.0"?><svg width="9"/>', "unsupported_format", "SVG"),
     ("eps", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n", "unsupported_format", "PostScript"),
     ("psd", lambda: b"8BPS\0\1" + bytes(60), "unsupported_format", "Photoshop"),
-    ("avif", lambda: b"\0\0\0\x1cftypavif" + bytes(60), "unsupported_format", "AVIF"),
+    ("avif, no more than a beginning", lambda: b"\0\0\0\x1cftypavif" + bytes(60), "corrupt", "AVIF"),
+    ("avif, half", lambda: half("AVIF"), "truncated", "missing"),
     ("icon", lambda: pictures.save(scene(), "ICO"), "unsupported_format", "icon"),
     ("netpbm", lambda: pictures.save(scene(), "PPM"), "unsupported_format", "Netpbm"),
-    ("jpeg 2000", lambda: b"\0\0\0\x0cjP  \r\n", "unsupported_format", "JPEG 2000"),
+    ("jpeg 2000, header", lambda: b"\0\0\0\x0cjP  \r\n", "truncated", "missing"),
+    ("jpeg 2000, half", lambda: half("JPEG2000"), "truncated", "missing"),
+    ("jpeg xl", lambda: b"\0\0\0\x0cJXL \r\n", "unsupported_format", "JPEG XL"),
     ("half a jpeg", lambda: half("JPEG"), "truncated", "missing"),
     ("jpeg less ten bytes", lambda: jpeg()[:-10], "truncated", "missing"),
     ("jpeg header", lambda: jpeg()[:20], "truncated", "missing"),
@@ -266,6 +269,8 @@ def test_mutated_files_give_a_picture_or_an_image_error_and_nothing_else():
         pictures.save(tiny, "TIFF", compression="tiff_lzw"),
         pictures.save(Image.fromarray(tiny).convert("CMYK"), "TIFF", compression="jpeg"),
         float_tiff(np.linspace(0, 1, 768).reshape(24, 32)),
+        pictures.save(tiny, "JPEG2000"),
+        pictures.save(tiny, "AVIF"),
         pictures.animated("GIF", 3),
     ]
     generator = np.random.default_rng(7)
@@ -443,7 +448,7 @@ def test_what_is_neither_a_path_nor_bytes_is_refused():
             images.read(thing)
 
 
-@pytest.mark.parametrize("colour", [(0, 0), (0, 0, 256), (0, -1, 0), (0.5, 0, 0), "white", None])
+@pytest.mark.parametrize("colour", [(0, 0), (0, 0, 256), (0, -1, 0), (0.5, 0, 0), "white"])
 def test_a_background_must_be_a_colour(colour):
     with pytest.raises(ConfigError, match="from 0 to 255"):
         images.read(png(), background=colour)
@@ -572,5 +577,5 @@ def test_the_room_is_quick_to_import_and_brings_no_framework():
 
 def test_every_name_that_is_offered_exists_and_errors_are_of_the_one_family():
     assert all(hasattr(images, name) for name in images.__all__)
-    assert images.FORMATS == ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+    assert images.FORMATS == ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "JPEG2000", "AVIF")
     assert issubclass(ImageError, IfrpError)

@@ -23,7 +23,7 @@ def test_what_is_special_about_them_is_there():
         "jpeg of several": "3 frames, first used",
         "png animated": "3 frames, first used",
         "tiff pages": "3 frames, first used",
-        "webp lossless alpha": "transparency laid on (255, 255, 255)",
+        "webp lossless alpha": "transparency laid on (255, 128, 64), the mean of its opaque edge",
         "tiff lab": "colours converted from Lab",
     }.items():
         assert note in notes[name], name
