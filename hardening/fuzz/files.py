@@ -64,6 +64,7 @@ class Configs:
         self._assignments = [
             f"{section}.{key}={json.dumps(value)}".encode()
             for section, part in Config().to_dict().items()
+            if isinstance(part, dict)
             for key, value in part.items()
         ]
 
