@@ -36,7 +36,7 @@ class Request:
         source: folder of photographs, searched recursively.
         output: folder for the shards: empty, or of the same request interrupted.
         data: `side`, `crop`, `validation_count` (held out by a hash of the person), and for the portraits all
-            that concerns misalignment, styles and degradations; `sketches` are not used.
+            that concerns misalignment, styles and degradations; `sketches` and `foreign` are not used.
         shards: of the training photographs; 0: one for about a thousand.
         portraits: to render for each photograph; 0: none.
         test: folder of photographs to keep apart from; empty: none.
@@ -69,7 +69,7 @@ def run(request: Request) -> int:
         ConfigError: A setting is out of range, or the folder holds something else.
         DataError: There are too few photographs, or the results cannot be written.
     """
-    request = dataclasses.replace(request, data=dataclasses.replace(request.data, sketches=""))
+    request = dataclasses.replace(request, data=dataclasses.replace(request.data, sketches="", foreign=""))
     output, found = Path(request.output), images.list_pictures(request.source)
     tested = images.list_pictures(request.test) if request.test else []
     styles = sets.of(request.data) if request.portraits else ()

@@ -27,7 +27,8 @@ class Request:
         seed: of a built-in protocol.
         gallery: folder of photographs to search; empty: those of the protocol.
         descriptor: `dlib`, `mobilefacenet`, `facenet` or `none`.
-        perceptual: distances by networks to measure, `squeeze`, `vgg` or both with a comma; empty for none.
+        perceptual: distances by networks to measure, `squeeze`, `vgg` or both with a comma; `none`; `auto` is
+            `squeeze` where its weights are.
         weights: folder of the descriptor's weights; for `facenet` also its weights file.
         detect: pictures of each style in which a detector looks for a face.
         report: folder for the report; empty for none.
@@ -47,7 +48,7 @@ class Request:
     seed: int = 0
     gallery: str = ""
     descriptor: Literal["dlib", "mobilefacenet", "facenet", "none"] = "dlib"
-    perceptual: str = "squeeze"
+    perceptual: str = "auto"
     weights: str = "data/weights"
     detect: int = 0
     report: str = ""

@@ -19,6 +19,9 @@ from ifrp_tf.nn.features import networks, squeezenet
 from ifrp_tf.pictures import images
 
 NAMES = ("squeeze", "vgg")
+SMALLEST_SIDE = 32
+"""Pixels below which SqueezeNet has nothing left to look at."""
+
 _VGG_UNITS = ("block1_conv2", "block2_conv2", "block3_conv2")
 _FILES = {"squeeze": squeezenet.ARCHIVE, "vgg": "vgg19_imagenet_conv1_1_to_conv3_4.npz"}
 
@@ -75,10 +78,18 @@ class Perceptual:
 
 
 def load(names: str, weights: str | Path = "data/weights", *, side: int = 128) -> Sequence[Perceptual]:
-    """The distances that a comma-separated list names; none for an empty list or `none`.
+    """The distances that a comma-separated list names.
+
+    Args:
+        names: of `NAMES`; empty or `none` for none; `auto` for `squeeze` where its weights are.
+        weights: folder with the networks' weights.
+        side: of the pictures, pixels.
 
     Raises:
         ConfigError, DataError: as `Perceptual`.
     """
+    if names == "auto":
+        there = (Path(weights) / squeezenet.ARCHIVE).is_file() and side >= SMALLEST_SIDE
+        names = "squeeze" if there else ""
     wanted = [name for part in names.split(",") if (name := part.strip()) not in ("", "none")]
     return [Perceptual(name, weights, side=side) for name in wanted]

@@ -100,11 +100,25 @@ def _training(config: Config, terms: Sequence[Term], run: RunRecord) -> str:
         f"{train.batch_size}, {train.dtype}, seed {train.seed}. Loss: {', '.join(weighted)}. "
         f"Styles: {config.data.styles}. The weights are {average}."
     )
+    lines += _further_portraits(config)
     packages = run.environment.get("packages", {})
     if packages:
         versions = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
         lines.append(f"Made with {versions}; commit {run.environment.get('commit', 'unknown')}.")
     return "\n".join(lines)
+
+
+def _further_portraits(config: Config) -> list[str]:
+    """What was trained on besides photographs in styles, and what befell portraits; nothing if none."""
+    data, parts = config.data, []
+    if data.sketches and data.sketch_share:
+        parts.append(f"hand-drawn sketches {data.sketch_share:.0%}")
+    if data.foreign and data.foreign_share:
+        parts.append(f"portraits by other people's style networks {data.foreign_share:.0%}")
+    for name in ("augment", "backdrop", "restyle", "weak"):
+        if value := getattr(data, name):
+            parts.append(f"data.{name} {value:g}")
+    return [f"Portraits besides: {', '.join(parts)}."] if parts else []
 
 
 def _validation(scores: dict[str, dict[str, float]]) -> str:
@@ -114,6 +128,7 @@ def _validation(scores: dict[str, dict[str, float]]) -> str:
         ("model", "the model"),
         ("input", "the unrecovered portrait"),
         ("mean_face", "the mean training face, for every portrait"),
+        ("foreign", "the model, portraits by other people's networks of the same persons"),
     ]
     cells = [(words, *_scores(scores[key])) for key, words in rows if key in scores]
     table = markdown_table(("answer", "PSNR, dB", "SSIM"), cells)

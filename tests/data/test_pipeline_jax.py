@@ -13,6 +13,7 @@ import jax, jax.numpy as jnp
 import numpy as np
 from ifrp_tf.data import pipeline_jax as data_jax; from ifrp_tf.data import toy_faces
 from ifrp_tf.core.config import Config
+from ifrp_tf.data.foreign import ForeignPortraits
 config = Config().override(["data.side=64", "train.batch_size=8", "data.group=4", "data.flip=false"])
 pixels = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 3), np.uint8)
 make = jax.jit(lambda step: data_jax.make_batch(step, pixels, config, ("tonal", "mosaic")))
@@ -29,6 +30,21 @@ for tones in (0.0, 1.0):
     drawn = np.abs(portrait - (2 * 1.5 / 255 - 1)).max((1, 2)) < 0.01  # levels 1 and 2
     levels = {round(float(x + 1) * 127.5) for x in photo[drawn].mean(2).ravel()}
     sketched[tones] = [int(drawn.sum()), sorted(levels)]
+level = lambda base: (base + pixels[:, :1, :1] * np.ones((1, 64, 64, 3), np.uint8)).astype(np.uint8)
+foreign = ForeignPortraits(level(100)[:6], np.arange(6, dtype=np.int32), np.float32([[0.1, 1.0, 0, 0]] * 6))
+chosen = config.override(["data.foreign_share=0.5", "data.degrade=0.0", "data.augment=0.3"])
+plain = chosen.override(["data.augment=0.0"])
+def maker(c):
+    return jax.jit(lambda step: data_jax.make_batch(step, pixels, c, ("tonal",), foreign))
+make, bare = maker(chosen), maker(plain)
+painted, wrong, changed = 0, 0, 0
+for k in range(6):
+    portrait, photo, _ = (np.asarray(part).reshape(2, 4, -1) for part in bare(jnp.int32(k)))
+    given, shown = (np.round((part[..., 0] + 1) * 127.5).astype(int) for part in (portrait, photo))
+    mine = given.min(1) >= 100
+    painted += int(mine.sum())
+    wrong += int((given[mine] != shown[mine] + 100).sum())
+    changed += int(np.abs(np.asarray(make(jnp.int32(k))[0]).reshape(2, 4, -1) - portrait).max() > 0.1)
 photos = toy_faces.draw(3, side=64)
 fixed = [data_jax.fixed_portraits(photos, config.data, styles=("tonal", "mosaic")) for _ in range(2)]
 print(json.dumps({
@@ -41,6 +57,7 @@ print(json.dumps({
     "fixed_repeatable": bool(np.array_equal(fixed[0][0], fixed[1][0])),
     "fixed_photo_error": float(np.abs((fixed[0][1] + 1) / 2 * 255 - photos.pixels).max()),
     "sketched": [sketched[0.0], sketched[1.0]],
+    "foreign": [painted, wrong, changed],
     "tensorflow": "tensorflow" in sys.modules,
 }))
 """
@@ -88,3 +105,10 @@ def test_some_groups_are_hand_drawn_and_may_take_on_the_tones_of_others(facts):
     assert 3 <= count <= 13
     assert (levels, toned) == ([101, 102], [10])
     assert toned_count == count
+
+
+def test_some_groups_are_foreign_with_their_own_photographs(facts):
+    painted, wrong, changed = facts["foreign"]
+    assert 2 <= painted <= 10
+    assert wrong == 0
+    assert changed >= 1

@@ -67,3 +67,13 @@ def test_a_run_that_recorded_nothing_has_a_card_too(tmp_path):
     assert run == RunRecord({}, {})
     assert "recorded no validation" in card(run, weights="")
     assert "--initial=FOLDER" in card(run, weights="")
+
+
+def test_foreign_portraits_and_changes_are_told_where_there_are_any():
+    assert "Portraits besides" not in card(config=presets.preset("modern"))
+    chosen = ["data.foreign=f", "data.foreign_share=0.5", "data.augment=0.7"]
+    text = card(config=presets.preset("modern").override(chosen))
+    assert "Portraits besides: portraits by other people's style networks 50%, data.augment 0.7." in text
+    scores = {"model": {"psnr": 17.0, "ssim": 0.6}, "foreign": {"psnr": 15.456, "ssim": 0.5678}}
+    last = {"step": 1, "pictures": 16, "epoch": 1, "validation": scores}
+    assert "of the same persons | 15.46 | 0.568 |" in card(RunRecord(last, {}))

@@ -5,6 +5,7 @@ import pytest
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.core.presets import preset
 from ifrp_tf.data import photos, toy_faces
+from ifrp_tf.pictures import images
 from ifrp_tf.training import loop, step_tf
 
 CONFIG = preset("toy").override(
@@ -89,3 +90,19 @@ def test_epochs_keep_their_length_when_a_run_is_resumed(done, expected):
 def test_determinism_that_comes_too_late_is_an_error():
     with pytest.raises(ConfigError, match="before TensorFlow is first used"):
         loop.make_trainer(CONFIG.override(["train.deterministic=true"]), "")
+
+
+def test_foreign_portraits_of_the_persons_held_out(split, tmp_path):
+    training, held_out = split
+    assert loop.foreign_pairs(held_out, training, CONFIG) is None
+    lines = ["portrait,photo,undo_theta_rad,undo_scale,undo_t1,undo_t2"]
+    for name, level, shown in (("a", 40, held_out.names[2]), ("b", 50, training.names[0])):
+        images.write_png(tmp_path / f"{name}.png", np.full((64, 64, 3), level, np.uint8))
+        lines.append(f"{name}.png,train/{shown},0.1,1.0,0.0,0.0")
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    pairs = loop.foreign_pairs(held_out, training, CONFIG.override([f"data.foreign={tmp_path}"]))
+    assert len(pairs.photos) == 1  # that of a person trained on is not looked at
+    assert (pairs.portraits == 40).all()
+    np.testing.assert_array_equal(pairs.photos[0], held_out.pixels[2])
+    (tmp_path / "train.csv").write_text("\n".join([lines[0], lines[2]]))
+    assert loop.foreign_pairs(held_out, training, CONFIG.override([f"data.foreign={tmp_path}"])) is None

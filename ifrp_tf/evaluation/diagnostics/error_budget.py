@@ -95,7 +95,9 @@ def measure(
         model, 95 %), `border`: the part of the model's squared error that is outside that square, and
         `registration`: `portraits` and `photographs` (the same faces, clean and upright) -> `transform` (by
         what the model's transformer did) and `answers` (by registering answers to the truth) ->
-        `registration.summarise`.
+        `registration.summarise`; and `backgrounds`: `white`, `grey`, `black` -> by how many levels the skin
+        of the answer gets lighter (`mean` and `spread`) where that colour is laid behind the head of a clean
+        photograph.
 
     Raises:
         ModelError: the model is unusable, or has no input transformer.
@@ -139,6 +141,7 @@ def measure(
             "portraits": _registered(own, transforms, own_answers, truth),
             "photographs": _of_photographs(network, truth),
         },
+        "backgrounds": _backgrounds(network, truth),
     }
 
 
@@ -180,7 +183,13 @@ def table(found: dict[str, Any]) -> str:
         f"error is outside the middle square of {CENTRE:.1%} of the side ({1 - CENTRE**2:.0%} of the "
         "area). In brackets 95 % intervals over subjects."
     )
-    return "\n\n".join([markdown_table(header, rows), text, _registration_table(found["registration"])])
+    behind = ", ".join(
+        f"on {name} {row['mean']:+.1f} (spread {row['spread']:.1f})"
+        for name, row in found["backgrounds"].items()
+    )
+    light = f"What is behind the head of a clean photograph changes the skin of the answer, levels: {behind}."
+    parts = [markdown_table(header, rows), text, _registration_table(found["registration"]), light]
+    return "\n\n".join(parts)
 
 
 def _registration_table(found: dict[str, Any]) -> str:
@@ -209,6 +218,28 @@ def _of_photographs(network: _Network, truth: np.ndarray) -> dict[str, Any]:
     own = np.asarray(network.transform.predict(given, batch_size=_BATCH, verbose=0))
     known = np.tile(np.array([[0, 1, 0, 0]], np.float32), (len(truth), 1))
     return _registered(own, known, network.recover(given, own), truth)
+
+
+def _backgrounds(network: _Network, truth: np.ndarray) -> dict[str, dict[str, float]]:
+    """How the luminance of cheeks and nose changes with what is laid behind an oval about the head."""
+    side = truth.shape[1]
+    place = (np.arange(side) + 0.5) / side
+    down, across = (place - 0.492) / 0.477, (place - 0.5) / 0.39
+    distance = np.hypot(down[:, None], across[None])
+    mask = np.clip(0.5 + (1 - distance) * 0.43 * side / 4, 0, 1)[..., None]  # an edge of 4 pixels
+    skin = slice(round(0.47 * side), round(0.75 * side)), slice(round(0.31 * side), round(0.69 * side))
+
+    def light(pictures: np.ndarray) -> np.ndarray:
+        inside = images.to_model_range(np.round(pictures).astype(np.uint8))
+        own = np.asarray(network.transform.predict(inside, batch_size=_BATCH, verbose=0))
+        answers = network.recover(inside, own)
+        return np.asarray(metrics.luminance(answers[:, skin[0], skin[1]])).mean(axis=(1, 2))
+
+    plain, found = light(truth), {}
+    for name, level in {"white": 255.0, "grey": 128.0, "black": 0.0}.items():
+        change = light(truth * mask + level * (1 - mask)) - plain
+        found[name] = {"mean": float(change.mean()), "spread": float(change.std())}
+    return found
 
 
 def _registered(

@@ -53,6 +53,9 @@ def test_the_truth_is_told_and_the_model_is_the_measure(model, faces, tmp_path):
     corners = moved["portraits"]["transform"]["corners"]
     assert corners["p90"] >= corners["median"] > 1
     assert moved["photographs"]["answers"]["degrees"]["median"] >= 0
+    behind = found["backgrounds"]
+    assert list(behind) == ["white", "grey", "black"]
+    assert f"on black {behind['black']['mean']:+.1f} (spread" in text
     median = moved["photographs"]["transform"]["corners"]["median"]
     assert f"| clean, upright photographs, by its transformer | {median:.2f} (" in text
 
@@ -71,3 +74,29 @@ def test_a_model_without_a_transformer_on_the_portrait_is_refused(tmp_path, face
     run = small_model.write_run(tmp_path / "run", small_model.TINY)
     with pytest.raises(ModelError, match="stn=input"):
         error_budget.measure(run, faces)
+
+
+def test_what_lies_behind_the_head_is_laid_there_and_nowhere_else():
+    """A model that gives the portrait back changes no skin; one that answers with its mean light does."""
+    truth = np.full((2, 64, 64, 3), 100, np.float32)
+    seen = []
+
+    class Network:
+        class transform:
+            @staticmethod
+            def predict(pictures, **_):
+                return np.zeros((len(pictures), 4), np.float32)
+
+        def __init__(self, answer):
+            self.answer = answer
+
+        def recover(self, pictures, own):
+            seen.append(images.to_uint8(pictures).astype(np.float32))
+            return self.answer(seen[-1])
+
+    same = error_budget._backgrounds(Network(lambda x: x), truth)
+    assert all(abs(row["mean"]) < 0.01 for row in same.values())
+    assert [part[0, 0, 0, 0] for part in seen] == [100, 255, 128, 0]
+    assert all(part[0, 32, 32, 0] == 100 for part in seen)
+    mean = error_budget._backgrounds(Network(lambda x: 0 * x + x.mean((1, 2, 3), keepdims=True)), truth)
+    assert mean["white"]["mean"] > 20 > 0 > -20 > mean["black"]["mean"]
