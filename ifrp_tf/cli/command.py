@@ -186,7 +186,7 @@ def _run(run: Callable[[], int], description: str, flags_of: str) -> int:
         if not _out_of_memory(error):
             raise
         first = (str(error).splitlines() or ["none is left."])[0]
-        hint = "Take fewer pictures at a time; for training a smaller train.batch_size."
+        hint = "Take fewer pictures at a time; for training a smaller --set=train.batch_size."
         return _fail(f"Not enough memory: {first} {hint}", 1)
 
 

@@ -13,13 +13,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import logging
 
 from ifrp_tf.cli.command import option
 from ifrp_tf.core import files
 from ifrp_tf.core.presets import preset
-from ifrp_tf.styles import bank
+
+if TYPE_CHECKING:
+    from ifrp_tf.styles import bank
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,8 @@ def train_bank(
         DataError: if pictures, weights or the bank cannot be used.
         TrainingError: if the loss stops being finite.
     """
-    from ifrp_tf.systems.base import create  # late: these need TensorFlow
+    from ifrp_tf.styles import bank  # late: these need NumPy and TensorFlow
+    from ifrp_tf.systems.base import create
     from ifrp_tf.systems.style_bank.files import write_bank
     from ifrp_tf.training import run as training
 

@@ -44,7 +44,7 @@ class Trainer(keras.Model):
         self.system, self.config = system, system.config
         self.networks = system.build()
         trained = self.networks[system.released]
-        self.average = keras.models.clone_model(trained) if self.config.train.ema else None
+        self.average = system.build_released() if self.config.train.ema else None
         self.released = trained if self.average is None else self.average
         self.released.set_weights(trained.get_weights())
         self.views = {**self.networks, **system.views(self.networks)}

@@ -1,9 +1,9 @@
 import dataclasses
 
+import foreign_table
 import helpers
 import numpy as np
 import pytest
-import test_foreign_portraits
 
 from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import DataError
@@ -107,7 +107,7 @@ def test_some_groups_are_foreign_and_never_of_photographs_held_out(tmp_path):
     """Photographs have one level each, portraits another: which was taken for which can be read off."""
     known = [f"set/{k}.jpg" for k in range(20)]
     rows = [(str(k), f"train/{name}", 100 + k, 0.0) for k, name in enumerate(known)]
-    test_foreign_portraits.write(tmp_path, rows)
+    foreign_table.write(tmp_path, rows)
     level = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 3), np.uint8)
     training = photos_room.PhotoSet(level[:16], tuple(known[:16]))  # 16 to 19 are held out
     config = Config().override(

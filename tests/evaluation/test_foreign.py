@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 from drawn_protocol import save
-from test_foreign_portraits import HEADER
+from foreign_table import HEADER
 
 from ifrp_tf.core.errors import DataError
 from ifrp_tf.data import toy_faces

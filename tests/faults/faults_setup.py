@@ -115,7 +115,7 @@ def on_the_cpu(visible: list) -> None:
     if visible:
         pytest.skip("TensorFlow sees a GPU; CUDA_VISIBLE_DEVICES=-1 hides it")
     assert int(trained().step) > 0
-    assert "CPU" in trained().srn.weights[0].value.device
+    assert "CPU" in trained().networks["srn"].weights[0].value.device
 
 
 def no_folder_and_no_board(root: Path) -> Path:

@@ -20,7 +20,8 @@ import small_model
 from served import NAME, direct, portraits, wait_for
 
 from ifrp_tf.core.errors import ConfigError, ModelError
-from ifrp_tf.serving.server import Options, server
+from ifrp_tf.serving import server
+from ifrp_tf.serving.server import Options
 
 # ---- Settings ----
 

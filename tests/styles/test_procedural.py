@@ -1,12 +1,11 @@
 """The procedural styles; run as a program under JAX it writes what that backend makes of them."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import jax_environment
 from material import COUNT, SIDE, material
 
 from ifrp_tf.core.errors import ConfigError
@@ -54,8 +53,7 @@ def portraits():
 def jax_portraits(tmp_path_factory):
     pytest.importorskip("jax")
     target = tmp_path_factory.mktemp("jax") / "numbers.npz"
-    root = str(Path(__file__).resolve().parents[2])
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": root}
+    environment = jax_environment()
     environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiled once, run once
     command = [sys.executable, __file__, str(target)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)

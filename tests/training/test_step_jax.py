@@ -117,4 +117,4 @@ def test_the_tool_trains_under_jax(tmp_path):
     assert (tmp_path / "samples" / "step_00000008.png").exists()
     # What JAX trained, TensorFlow loads.
     config = preset("toy").override([flag.removeprefix("--set=") for flag in flags[3:]])
-    Trainer(base.create(config)).srn.load_weights(tmp_path / "model" / "srn.weights.h5")
+    base.build_released(config).load_weights(tmp_path / "model" / "srn.weights.h5")

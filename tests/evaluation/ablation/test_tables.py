@@ -1,6 +1,7 @@
 """Tests of `evaluation/ablation/tables`."""
 
 import pytest
+from objectives import Objective
 
 from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import ConfigError
@@ -22,7 +23,6 @@ from ifrp_tf.evaluation.ablation.tables import (
 )
 from ifrp_tf.styles import sets
 from ifrp_tf.systems.ifrp.networks import build_srn
-from ifrp_tf.systems.ifrp.objective import Objective
 
 # ---- What all tables have in common, and how rows become configurations ----
 

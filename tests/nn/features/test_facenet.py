@@ -14,6 +14,7 @@ import tensorflow as tf
 from helpers import jax_environment, smooth_picture
 from keras_facenet import FaceNet
 from keras_facenet.metadata import MODEL_METADATA
+from objectives import Objective
 
 from ifrp_tf.core.config import Config, TrainConfig
 from ifrp_tf.core.errors import ConfigError, DataError
@@ -21,8 +22,8 @@ from ifrp_tf.evaluation import retrieval
 from ifrp_tf.nn.features import networks
 from ifrp_tf.nn.features.facenet import FACENET_FEATURE, WEIGHTS_FILE, facenet, locate, read_arrays
 from ifrp_tf.pictures import images
-from ifrp_tf.systems.ifrp.objective import Objective, build_identity_network
 from ifrp_tf.systems.ifrp.settings import LossConfig
+from ifrp_tf.systems.ifrp.system import build_identity_network
 
 OUTPUTS = ("embedding", FACENET_FEATURE)
 SEED = 3
