@@ -49,7 +49,7 @@ def test_what_is_not_there_is_no_result(tmp_path):
 def test_a_training_that_fails_says_why_and_its_seconds_are_kept(tmp_path):
     row = job(tmp_path)
     broken = dataclasses.replace(row, flags=(*row.flags, "--resume=perhaps"))
-    with pytest.raises(TrainingError, match="exit code 2: train.py: .*--resume=perhaps"):
+    with pytest.raises(TrainingError, match="exit code 2: ifrp train: .*--resume=perhaps"):
         ablate_row.train(broken)
     assert json.loads((row.folder / "seconds.json").read_text())["seconds"] > 0
     assert not (row.folder / "trained.json").exists()
