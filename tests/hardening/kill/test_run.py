@@ -68,8 +68,8 @@ def test_a_life_ends_at_its_moment(tmp_path):
     (tmp_path / "work").mkdir()
     life = run.live(case(WHOLE), tmp_path / "work", tmp_path / "log", Moment(0.0, 3))
     assert life.killed
-    assert life.changes == 3
-    assert 1 <= len(list((tmp_path / "work").iterdir())) <= 4
+    assert life.changes in (3, 4)  # one more may come between the look and the signal on a busy machine
+    assert 1 <= len(list((tmp_path / "work").iterdir())) <= 5
     life = run.live(case(WHOLE), tmp_path / "work", tmp_path / "log")
     assert (life.killed, life.code) == (False, 0)
     assert len(intact.digests(tmp_path / "work")) == 10
