@@ -16,8 +16,8 @@ from ifrp_tf.core import files
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.data import photos, toy_faces
 from ifrp_tf.pictures import images
-from ifrp_tf.recovery.folder import BATCH
 from ifrp_tf.recovery.recoverer import Recoverer
+from ifrp_tf.release.load import BATCH
 
 LARGE = 512
 """Side of the larger pictures, pixels."""

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ifrp_tf.core.errors import TrainingError as TrainingError
     from ifrp_tf.core.presets import preset as preset
     from ifrp_tf.evaluation.run import evaluate as evaluate
+    from ifrp_tf.recovery.recoverer import Options as RecoverOptions  # noqa: F401
     from ifrp_tf.recovery.recoverer import Recoverer as Recoverer
-    from ifrp_tf.recovery.scene import Options as RecoverOptions  # noqa: F401
     from ifrp_tf.release.load import load as load_model  # noqa: F401
 
 __version__ = "0.2.0"
@@ -36,7 +36,7 @@ _PUBLIC = {
     "Client": "client.client:Client",
     "Config": "core.config:Config",
     "Recoverer": "recovery.recoverer:Recoverer",
-    "RecoverOptions": "recovery.scene:Options",
+    "RecoverOptions": "recovery.recoverer:Options",
     "evaluate": "evaluation.run:evaluate",
     "load_model": "release.load:load",
     "preset": "core.presets:preset",

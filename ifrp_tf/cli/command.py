@@ -19,7 +19,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
     repeated: bool = False,
+    argument: str = "",
 ) -> Any:
     """A field of a `Request` whose flag has limits, or is given several times.
 
@@ -45,8 +46,10 @@ def option(
         default: of the field; without one the flag must be given.
         low, high: limits of a number, inclusive.
         repeated: the flag of a tuple is given once for every part, instead of once with commas.
+        argument: what the library calls it, where that is another name.
     """
-    return dataclasses.field(default=default, metadata={"low": low, "high": high, "repeated": repeated})
+    metadata = {"low": low, "high": high, "repeated": repeated, "argument": argument}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def explanations(kind: type) -> dict[str, str]:
@@ -137,22 +140,45 @@ def main(name: str, arguments: Sequence[str] | None = None, *, program: str = ""
     given = list(sys.argv[1:] if arguments is None else arguments)
     sys.argv = [program or sys.argv[0], *given]
     define_flags(module.Request)
-    launch(lambda: module.run(request_from(module.Request)), module.__doc__ or "", __name__)
+    fields = dataclasses.fields(module.Request)
+    names = {field.metadata.get("argument") or field.name: field.name for field in fields}
+    launch(lambda: module.run(request_from(module.Request)), module.__doc__ or "", __name__, names)
 
 
-def launch(run: Callable[[], int], description: str, flags_of: str = "") -> None:
+def as_flags(message: str, names: Mapping[str, str]) -> str:
+    """What the library says of its arguments, which it writes `so` or `so=value`, in terms of flags.
+
+    Args:
+        message: of an error.
+        names: the flag of each argument; what is not in it stays as it is.
+
+    Example:
+        >>> as_flags("Expected `boxes` with `faces=auto`, not `None`.", {"boxes": "box", "faces": "faces"})
+        'Expected --box with --faces=auto, not `None`.'
+    """
+    return re.sub(
+        r"`(\w+)(=[^`]*)?`",
+        lambda found: f"--{names[found[1]]}{found[2] or ''}" if found[1] in names else found[0],
+        message,
+    )
+
+
+def launch(
+    run: Callable[[], int], description: str, flags_of: str = "", names: Mapping[str, str] | None = None
+) -> None:
     """Runs `run` after parsing the command line, and exits with its code.
 
     Args:
         run: does the work; flags are parsed when it is called.
         description: for `--help`.
         flags_of: the module whose flags `--help` lists; the main module by default.
+        names: the flag of each argument of the library, for its errors.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to fail
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _run(run, description, flags_of)
+        code = _run(run, description, flags_of, names or {})
         if sys.stdout is not None:  # closed from the start
             sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
@@ -161,7 +187,7 @@ def launch(run: Callable[[], int], description: str, flags_of: str = "") -> None
     sys.exit(code)
 
 
-def _run(run: Callable[[], int], description: str, flags_of: str) -> int:
+def _run(run: Callable[[], int], description: str, flags_of: str, names: Mapping[str, str]) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if HELP & set(sys.argv[1:]):
         listed = flags.FLAGS.module_help(flags_of) if flags_of else flags.FLAGS.main_module_help()
@@ -181,7 +207,7 @@ def _run(run: Callable[[], int], description: str, flags_of: str) -> int:
         raise
     except (IfrpError, OSError) as error:  # OSError: such as a full disk while training
         code = 2 if isinstance(error, ConfigError) else 3 if isinstance(error, ModelError) else 1
-        return _fail(error, code)
+        return _fail(as_flags(str(error), names), code)
     except Exception as error:
         if not _out_of_memory(error):
             raise

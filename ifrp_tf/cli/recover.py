@@ -13,10 +13,13 @@ report.csv. Exit code: 0 all good, 1 some inputs failed or none was found, 2 wro
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 from ifrp_tf.cli.command import option
 from ifrp_tf.core.assets import MODEL
+from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.core.runtime import Console
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,11 +43,11 @@ class Request:
         trust: Load a model whose checksums do not match: it is a program.
     """
 
-    input: str
+    input: str = option(argument="source")
     output: str
     model: str = MODEL
     faces: Literal["whole", "auto"] = "whole"
-    box: tuple[str, ...] = option((), repeated=True)
+    box: tuple[str, ...] = option((), repeated=True, argument="boxes")
     paste: bool = False
     strength: float = 1.0
     flip_average: bool = False
@@ -57,25 +60,69 @@ class Request:
 
 
 def run(request: Request) -> int:
-    """Returns the exit code."""
-    from ifrp_tf.recovery import (
-        recoverer,  # late: --help and wrong usage need no TensorFlow
-        scene,
-    )
+    """Recovers: failures and progress go to the error stream, a summary to the output.
 
-    return recoverer.run(
-        request.input,
-        request.output,
-        model=request.model,
-        side_by_side=request.side_by_side,
-        overwrite=request.overwrite,
-        trust=request.trust,
-        pages=request.gallery,
-        faces="auto" if request.box else request.faces,
-        boxes=scene.parse_boxes(request.box),
+    Returns:
+        Exit code: 0 all good, 1 some inputs failed, 130 interrupted.
+
+    Raises:
+        ConfigError: wrong usage; the output folder cannot be written to.
+        DataError: no input was found, or another run writes to the output folder.
+        ModelError: the model is unusable.
+    """
+    from ifrp_tf.recovery import folder, gallery  # late: --help and wrong usage need no numpy
+    from ifrp_tf.recovery.manifest import write_table
+    from ifrp_tf.recovery.recoverer import Options, Recoverer
+
+    boxes, side_by_side = parse_boxes(request.box), request.side_by_side or request.gallery
+    options = Options(
+        faces="auto" if boxes else request.faces,
+        boxes=boxes,
         paste=request.paste,
         strength=request.strength,
         flip_average=request.flip_average,
         fallback=request.fallback,
         uncertainty=request.uncertainty,
     )
+    with folder.opened(request.input, request.output, options) as (manifest, jobs):
+        recoverer = Recoverer.load(request.model, trust=request.trust)
+        run = folder.Run(manifest, jobs, recoverer, options, side_by_side, request.overwrite)
+        with Console(len(jobs)) as console:
+            report = run.process(console.show)
+        write_table(report.path)
+        page = gallery.write_pages(report.path) if request.gallery else None
+    print(f"{report.summary(len(jobs))}; model {recoverer.name}; {report.path}")
+    if side_by_side and options.faces == "whole" and report.recovered + report.skipped:
+        stem = jobs[0].stem if len(jobs) == 1 else "*"
+        print(f"side by side: {manifest.folder / f'{stem}_side_by_side.png'}")
+    if page is not None:
+        print(f"gallery: {page}")
+    return report.exit_code
+
+
+def parse_boxes(texts: Sequence[str]) -> tuple[tuple[float, float, float, float], ...]:
+    """Boxes as given on the command line.
+
+    Args:
+        texts: `x,y,width,height` each, pixels.
+
+    Raises:
+        ConfigError: a text is no box.
+
+    Example:
+        >>> parse_boxes(["10,20,128,150"])
+        ((10.0, 20.0, 128.0, 150.0),)
+    """
+    boxes = []
+    for text in texts:
+        try:
+            x, y, width, height = (float(part) for part in text.split(","))
+        except ValueError:
+            x = y = width = height = -1.0
+        if not (0 < width < 1e6 and 0 < height < 1e6 and abs(x) < 1e6 and abs(y) < 1e6):
+            raise ConfigError(
+                f"Expected --box=x,y,width,height in pixels. Received: --box={text}.",
+                hint="Such as --box=120,80,200,240, counted from the top left of the upright picture.",
+            )
+        boxes.append((x, y, width, height))
+    return tuple(boxes)

@@ -13,6 +13,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from ifrp_tf.cli.command import option
+from ifrp_tf.core.errors import ModelError
+from ifrp_tf.core.runtime import Console
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
@@ -35,7 +39,7 @@ class Request:
     """
 
     address: str
-    input: str
+    input: str = option(argument="source")
     output: str
     protocol: Literal["grpc", "rest"] = "grpc"
     model_name: str = "ifrp"
@@ -50,20 +54,41 @@ class Request:
 
 
 def run(request: Request) -> int:
-    """Returns the exit code."""
-    from ifrp_tf.recovery import remote  # late: --help and wrong usage need no grpcio
+    """Recovers: failures and progress go to the error stream, a summary to the output.
 
-    return remote.run(
-        request.input,
-        request.output,
-        address=request.address,
-        model=request.model_name,
-        version=request.model_version,
-        protocol=request.protocol,
-        side_by_side=request.side_by_side,
-        overwrite=request.overwrite,
-        uncertainty=request.uncertainty,
+    One version answers all pictures, the one that the server chooses at the start, so that the report is true
+    of every one of them. If it is taken away meanwhile, the run ends.
+
+    Returns:
+        Exit code: 0 all good, 1 some inputs failed, 130 interrupted.
+
+    Raises:
+        ConfigError: wrong usage; the output folder cannot be written to.
+        DataError: no input was found, or another run writes to the output folder.
+        ModelError: the server is not there, goes away, or has no such model.
+    """
+    from ifrp_tf.client.client import Client  # late: --help and wrong usage need no grpcio
+    from ifrp_tf.client.wire import RemoteError
+    from ifrp_tf.recovery import folder, remote
+    from ifrp_tf.recovery.recoverer import Options
+
+    options = Options(uncertainty=request.uncertainty)
+    client = Client(
+        request.address,
+        request.model_name,
+        request.protocol,
+        request.model_version,
         timeout=request.timeout,
         retries=request.retries,
         tls=request.certificates or request.tls,
     )
+    with client, folder.opened(request.input, request.output, options) as (manifest, jobs):
+        try:
+            recoverer = remote.recoverer(client)
+            run = folder.Run(manifest, jobs, recoverer, options, request.side_by_side, request.overwrite)
+            with Console(len(jobs)) as console:
+                report = run.process(console.show)
+        except RemoteError as error:
+            raise ModelError(str(error), hint="What is finished stays: run it again to go on.") from error
+    print(f"{report.summary(len(jobs))}; model {recoverer.name}; {report.path}")
+    return report.exit_code

@@ -329,6 +329,18 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def csv_cell(value: Any) -> Any:
+    """A value for a CSV file: text that a spreadsheet would run as a formula gets a `'` in front.
+
+    Example:
+        >>> csv_cell("=1+1"), csv_cell(-1)
+        ("'=1+1", -1)
+    """
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
+
+
 def sha256(path: str | Path) -> str:
     """The SHA-256 of a file's content, 64 hexadecimal digits.
 

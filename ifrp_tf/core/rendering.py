@@ -1,4 +1,4 @@
-"""Text for people: templates (which are package data), tables in Markdown, cells of CSV files."""
+"""Text for people: templates (which are package data), tables in Markdown."""
 
 from __future__ import annotations
 
@@ -66,15 +66,3 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left
 
 def _escaped(cells: Sequence[str]) -> list[str]:
     return [cell.replace("|", "\\|") for cell in cells]
-
-
-def csv_cell(value: Any) -> Any:
-    """A value for a CSV file: text that a spreadsheet would run as a formula gets a `'` in front.
-
-    Example:
-        >>> csv_cell("=1+1"), csv_cell(-1)
-        ("'=1+1", -1)
-    """
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value

@@ -142,7 +142,7 @@ def run(
         with _listen(host, port) as listener:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             if server:
-                opened = demo_model.served(server, model_name, faces=faces)
+                opened = demo_model.served(server, model_name)
             else:
                 opened = demo_model.local(model, trust=trust, faces=faces)
             where = f" and by the model server at {server}" if server else ""

@@ -12,8 +12,8 @@ from ifrp_tf.client.wire import RemoteError
 from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.demo.result import Opened
 from ifrp_tf.recovery import remote
-from ifrp_tf.recovery.detection import Detector, Mtcnn
-from ifrp_tf.recovery.recoverer import Recoverer
+from ifrp_tf.recovery.detection import Detector
+from ifrp_tf.recovery.recoverer import Late, Recoverer
 
 _Answer = TypeVar("_Answer")
 _PROTOCOLS = {
@@ -34,13 +34,11 @@ def local(model: str, *, trust: bool = False, faces: str = "auto") -> Opened:
     """
     recoverer = Recoverer.load(model, trust=trust)
     if faces == "auto":
-        _ = recoverer.detector
+        recoverer.detector([np.zeros((48, 48, 3), np.uint8)])
     return lambda: recoverer
 
 
-def served(
-    server: str, model: str = "ifrp", *, faces: str = "auto", detector: Detector | None = None
-) -> Opened:
+def served(server: str, model: str = "ifrp", *, detector: Detector | None = None) -> Opened:
     """A model on a server. Faces are found on this machine; only portraits of the network's size travel.
 
     The server is asked again for every picture, so that one that was restarted, or has got a new version, is
@@ -49,8 +47,7 @@ def served(
     Args:
         server: `grpc://HOST:PORT` or `http://HOST:PORT`; with TLS `grpcs://` or `https://`.
         model: the name under which it serves the model.
-        faces: as in `demo.recover`; `whole` needs no TensorFlow on this machine.
-        detector: finds faces, in place of mtcnn.
+        detector: finds faces, in place of mtcnn, which needs TensorFlow on this machine.
 
     Raises:
         ConfigError: the address cannot be understood.
@@ -66,19 +63,14 @@ def served(
     protocol, tls = _PROTOCOLS[scheme]
     client = Client(address, model, protocol, tls=tls, timeout=60.0)
 
+    detector = detector or Late()
+
     def opened() -> Recoverer:
-        nonlocal detector
         client.version = None
-        info = _asked(client.metadata)
-        if faces == "auto" and detector is None:
-            detector = Mtcnn()
-
-        def network(portraits: np.ndarray) -> np.ndarray:
-            client.version = info.version
-            return _asked(lambda: remote.recover(client, portraits))
-
-        name, fingerprint = f"{info.name}/{info.version} at {address}", remote.fingerprint(address, info)
-        return Recoverer(network, side=info.side, name=name, fingerprint=fingerprint, detector=detector)
+        found = _asked(lambda: remote.recoverer(client, detector=detector))
+        network = found.network
+        found.network = lambda portraits: _asked(lambda: network(portraits))
+        return found
 
     return opened
 

@@ -20,10 +20,8 @@ from ifrp_tf.core.files import read_bytes
 from ifrp_tf.pictures import decoding, images
 from ifrp_tf.pictures.blending import paste
 from ifrp_tf.pictures.geometry import SMALLEST_FACE, Place
-from ifrp_tf.recovery import folder
-from ifrp_tf.recovery.manifest import PASTED, names
-from ifrp_tf.recovery.recoverer import Recoverer
-from ifrp_tf.recovery.scene import Options, Recovered
+from ifrp_tf.recovery.manifest import PASTED, bases, provenance
+from ifrp_tf.recovery.recoverer import Options, Recovered, Recoverer
 from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
 
 FILE_BYTES = 32 * 2**20
@@ -131,15 +129,14 @@ class Result:
         Raises:
             ModelError: the model gave no usable answer.
         """
-        count, pictures = len(self.done.scene.faces), []
-        recovered, spreads = (names(self.stem, [kind], count) for kind in ("recovered", "uncertainty"))
+        names, pictures = bases(self.stem, self.done.scene.entries), []
         for portrait in self.done.scene.portraits[len(self.uncertain) : MOST_UNCERTAIN] if uncertain else ():
             self.uncertain.append(estimate(self.recoverer.recover_batch, portrait))
         for k, index in enumerate(self.done.scene.chosen):
-            path = self._write(recovered[index], self.done.recovered[k])
+            path = self._write(f"{names[index]}_recovered.png", self.done.recovered[k])
             pictures.append(Shown(path, f"Face {index + 1}"))
             if uncertain and k < len(self.uncertain):
-                path = self._write(spreads[index], self.uncertain[k].picture)
+                path = self._write(f"{names[index]}_uncertainty.png", self.uncertain[k].picture)
                 pictures.append(Shown(path, f"uncertainty {self.uncertain[k].value:.3f}"))
         return pictures
 
@@ -158,7 +155,7 @@ class Result:
 
     def _write(self, name: str, pixels: np.ndarray) -> Path:
         path = Path(self._folder.name, name)
-        text = folder.provenance(self.recoverer.name, self.recoverer.fingerprint)
+        text = provenance(self.recoverer.name, self.recoverer.fingerprint)
         images.write_png(
             path, pixels, text=None if name in ("before.png", f"{self.stem}_faces.png") else text
         )

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ifrp_tf.core.rendering import csv_cell, markdown_table, render
+from ifrp_tf.core.files import csv_cell
+from ifrp_tf.core.rendering import markdown_table, render
 from ifrp_tf.evaluation import tables
 from ifrp_tf.evaluation.pairs import Protocol
 from ifrp_tf.evaluation.statistics import Evidence

@@ -19,7 +19,7 @@ from scipy.spatial.distance import cdist
 from ifrp_tf.core.config import nearest
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.pictures import images
-from ifrp_tf.pictures.batches import in_batches
+from ifrp_tf.release.load import in_batches
 
 TOP = (1, 5)
 """The k of FRR that are reported; FCR takes the last."""

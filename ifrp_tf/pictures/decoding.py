@@ -678,7 +678,7 @@ def _decoded(
 def _stream(data: bytes, format: str, notes: list[str]) -> tuple[io.BytesIO, tuple[int, int] | None]:
     """What is to be opened, and its size where another one is opened in its place: the page of a TIFF."""
     found, count = tiff.pages(data) if format == "TIFF" else ([], 0)
-    picture = tiff.picture_of(found)
+    picture = tiff.picture_of(found) if found else None
     if picture is None:
         return io.BytesIO(data), None
     stored = picture.width, picture.height

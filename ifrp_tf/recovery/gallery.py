@@ -1,58 +1,22 @@
-"""A run's report as a table, as contact sheets and as a page for a browser."""
+"""A run's report as contact sheets and as a page for a browser."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ifrp_tf.core.errors import DataError, ImageError
+from ifrp_tf.core.errors import ImageError
 from ifrp_tf.core.files import write_bytes_atomic
-from ifrp_tf.core.rendering import csv_cell, render
+from ifrp_tf.core.rendering import render
 from ifrp_tf.pictures import framing, images
-from ifrp_tf.recovery.folder import PROVENANCE
+from ifrp_tf.recovery.manifest import provenance, read_report
 
-TABLE, PAGE, SHEET = "report.csv", "gallery.html", "contact_sheet"
+PAGE, SHEET = "gallery.html", "contact_sheet"
 
-_COLUMNS = ("input", "status", "reason", "face", "x", "y", "width", "height", "tilt", "score", "found_by",
-            "recovered", "pasted", "uncertainty_value")  # fmt: skip
-_OF_A_FACE = ("tilt", "score", "found_by", "recovered", "uncertainty_value")
 _TILES, _PAIRS_ACROSS, _TILE = 60, 6, 128
-
-
-def write_table(report: Path) -> Path:
-    """Writes `report.csv` beside a `report.json`: a line a face, and one for each picture without any.
-
-    Args:
-        report: a `report.json`.
-
-    Raises:
-        DataError: a file cannot be read or written.
-    """
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(_COLUMNS)
-    for picture in _pictures(report):
-        for k, face in enumerate(picture["faces"] or [{}], 1):
-            cells = {
-                **{name: picture[name] for name in ("input", "status", "reason")},
-                **dict(zip(("x", "y", "width", "height"), face.get("box", ()), strict=False)),
-                **{name: face.get(name) for name in _OF_A_FACE},
-                "face": k if face else None,
-                "pasted": picture.get("pasted"),
-            }
-            if "reason" in face:
-                cells["reason"] = face["reason"]
-            table.writerow([csv_cell(cells.get(name)) for name in _COLUMNS])
-    path = report.with_name(TABLE)
-    write_bytes_atomic(path, out.getvalue().encode("utf-8", "backslashreplace"))
-    return path
 
 
 def write_pages(report: Path) -> Path:
@@ -71,7 +35,7 @@ def write_pages(report: Path) -> Path:
     Raises:
         DataError: a file cannot be read or written.
     """
-    model, pictures = _read(report)
+    model, pictures = read_report(report)
     tiles: list[np.ndarray] = []
     sheets: list[str] = []
     for picture in pictures:
@@ -121,20 +85,6 @@ def _write_sheet(report: Path, tiles: list[np.ndarray], number: int, model: dict
     starts = range(0, len(tiles), _PAIRS_ACROSS)
     rows = [np.stack(tiles[start : start + _PAIRS_ACROSS]) for start in starts]
     name = f"{SHEET}_{number}.png"
-    text = {
-        PROVENANCE: f"generated faces, not evidence; model {model.get('name')}; sha256 {model.get('sha256')}"
-    }
+    text = provenance(str(model.get("name")), str(model.get("sha256")))
     images.write_png(report.with_name(name), framing.grid(rows), text=text)
     return name
-
-
-def _read(report: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    try:
-        content = json.loads(report.read_text(encoding="utf-8"))
-        return content["model"], content["pictures"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"Expected a report in {str(report)!r}. Received: {error}.") from error
-
-
-def _pictures(report: Path) -> Iterator[dict[str, Any]]:
-    yield from _read(report)[1]

@@ -1,11 +1,13 @@
-"""What a recovery run has done: manifest and report of its output folder, names of outputs."""
+"""What a recovery run does and has done: names of outputs, the manifest and the reports of its folder."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +15,17 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from ifrp_tf.core.errors import ConfigError, DataError
-from ifrp_tf.core.files import JsonLines, atomic
+from ifrp_tf.core.files import JsonLines, atomic, csv_cell, write_bytes_atomic
 from ifrp_tf.pictures.decoding import SUFFIXES
 
-MANIFEST, REPORT = ".ifrp_manifest.jsonl", "report.json"
+MANIFEST, REPORT, TABLE = ".ifrp_manifest.jsonl", "report.json", "report.csv"
+
+PROVENANCE = "ifrp_tf"
+"""Key of the one text chunk of every PNG that is written."""
+
+_COLUMNS = ("input", "status", "reason", "face", "x", "y", "width", "height", "tilt", "score", "found_by",
+            "recovered", "pasted", "uncertainty_value")  # fmt: skip
+_OF_A_FACE = ("tilt", "score", "found_by", "recovered", "uncertainty_value")
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Made:
         box: of the upright input as a whole: x, y, width, height in pixels.
         notes: what the decoder did or noticed.
         faces: entries of the faces that were looked for and found; empty where the input is one as a whole.
-        settings: `options.Options.settings` under which it was made.
+        settings: `Options.settings` under which it was made.
         uncertainty: one number for each recovered face, 0 to 1, where that was asked for.
     """
 
@@ -70,10 +79,10 @@ class Manifest:
             message = (
                 f"Expected to be alone in writing to {str(folder)!r}. Received: another run is at work there."
             )
-            raise DataError(message, hint="Wait for it, or choose another --output.") from error
+            raise DataError(message, hint="Wait for it, or choose another `output`.") from error
         except OSError as error:
             raise ConfigError(
-                f"Expected --output to be a folder that can be written to. "
+                f"Expected `output` to be a folder that can be written to. "
                 f"Received: {str(folder)!r}: {error.strerror}."
             ) from error
         self._outputs: set[str] = set()
@@ -244,20 +253,78 @@ def plan(
     return jobs
 
 
-def names(stem: str, kinds: Sequence[str], faces: int | None = None) -> tuple[str, ...]:
-    """The files of one input, relative to the output folder.
+def bases(stem: str, faces: Sequence[dict[str, Any]], known: Collection[str] = ()) -> list[str]:
+    """What the names of the files of each face begin with, relative to the output folder.
 
     Args:
         stem: of the input.
-        kinds: out of `KINDS`.
-        faces: how many faces it has; None where it is one face as a whole.
+        faces: entries of its faces; none for a picture that was taken as a whole without looking.
+        known: files made before: earlier versions counted also a picture as a whole as its first face.
+
+    Returns:
+        As many as faces, at least one; empty for a face that is not recovered.
 
     Example:
-        >>> names("x", ["recovered"], 2)
-        ('x_face1_recovered.png', 'x_face2_recovered.png')
+        >>> bases("x", [{"found_by": "mtcnn"}, {"found_by": "mtcnn", "reason": "too_small"}])
+        ['x_face1', '']
     """
-    bases = [stem] if faces is None else [f"{stem}_face{k + 1}" for k in range(faces)]
-    return tuple(f"{base}_{kind}.png" for base in bases for kind in kinds)
+    if not faces or (
+        faces[0].get("found_by", "whole") == "whole" and f"{stem}_face1_recovered.png" not in known
+    ):
+        return [stem]
+    return ["" if "reason" in face else f"{stem}_face{k}" for k, face in enumerate(faces, 1)]
+
+
+def provenance(name: str, fingerprint: str) -> dict[str, str]:
+    """The text chunk of a PNG with a recovered face: that it is generated, and by which model.
+
+    Args:
+        name: of the model.
+        fingerprint: of the model, 64 hexadecimal digits.
+    """
+    return {PROVENANCE: f"generated face, not evidence; model {name}; sha256 {fingerprint}"}
+
+
+def read_report(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What a `report.json` says of the model, and of each picture.
+
+    Raises:
+        DataError: it is no report, or cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content["model"], content["pictures"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"Expected a report in {str(path)!r}. Received: {error}.") from error
+
+
+def write_table(report: Path) -> Path:
+    """Writes `report.csv` beside a `report.json`: a line a face, and one for each picture without any.
+
+    Args:
+        report: a `report.json`.
+
+    Raises:
+        DataError: a file cannot be read or written.
+    """
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(_COLUMNS)
+    for picture in read_report(report)[1]:
+        for k, face in enumerate(picture["faces"] or [{}], 1):
+            cells = {
+                **{name: picture[name] for name in ("input", "status", "reason")},
+                **dict(zip(("x", "y", "width", "height"), face.get("box", ()), strict=False)),
+                **{name: face.get(name) for name in _OF_A_FACE},
+                "face": k if face else None,
+                "pasted": picture.get("pasted"),
+            }
+            if "reason" in face:
+                cells["reason"] = face["reason"]
+            table.writerow([csv_cell(cells.get(name)) for name in _COLUMNS])
+    path = report.with_name(TABLE)
+    write_bytes_atomic(path, out.getvalue().encode("utf-8", "backslashreplace"))
+    return path
 
 
 def _root(given: Path) -> Path:

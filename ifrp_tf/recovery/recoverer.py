@@ -1,29 +1,219 @@
-"""From a portrait to the photorealistic face behind it: `Recoverer.load(model)(portrait)`."""
+"""From a picture to the photorealistic faces behind it: `Recoverer.load(model)(portrait)`."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ifrp_tf.core.assets import MODEL
 from ifrp_tf.core.errors import ConfigError, ImageError
-from ifrp_tf.core.runtime import Console
-from ifrp_tf.pictures import images
-from ifrp_tf.pictures.batches import in_batches
+from ifrp_tf.pictures import framing, images
 from ifrp_tf.pictures.blending import paste
-from ifrp_tf.pictures.decoding import describe_array
-from ifrp_tf.recovery import folder, gallery
-from ifrp_tf.recovery.detection import Detector, Mtcnn
-from ifrp_tf.recovery.folder import Progress, Report, Task
-from ifrp_tf.recovery.scene import Options, Recovered, look, pixels_of
+from ifrp_tf.pictures.decoding import check_size, describe_array, to_rgb
+from ifrp_tf.pictures.geometry import SMALLEST_FACE, WHOLE, Face, Place, cut
+from ifrp_tf.recovery import detection
+from ifrp_tf.recovery.detection import Candidate, Detector
 from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
 from ifrp_tf.release import load as loaded
-from ifrp_tf.release.load import Network
+from ifrp_tf.release.load import Network, in_batches
 
-_WHOLE, _AUTO = Options(), Options(faces="auto")
+if TYPE_CHECKING:
+    from ifrp_tf.recovery.folder import Progress, Report
+
+FACES = ("whole", "auto")
+"""`whole`: every picture is one face; `auto`: the faces in it are found."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How faces are found and what is made of them.
+
+    Attributes:
+        faces: one of `FACES`.
+        boxes: x, y, width, height of faces by hand, pixels of the upright picture; with `auto` instead of
+            finding them.
+        paste: whether the recovered faces are also blended into their picture.
+        strength: of that blend, 0 to 1.
+        flip_average: whether the network also sees the mirrored portrait, and the two answers are averaged.
+        fallback: whether a picture in which no face is found is taken for one face as a whole.
+        uncertainty: whether a picture and a number of how far the answers to slightly changed portraits
+            spread are made of every face, too (`uncertainty.estimate`).
+
+    Raises:
+        ConfigError: an option is out of range, or two contradict each other.
+
+    Example:
+        >>> Options(faces="auto", paste=True, strength=0.8).settings()
+        'auto paste 0.8'
+    """
+
+    faces: str = "whole"
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    paste: bool = False
+    strength: float = 1.0
+    flip_average: bool = False
+    fallback: bool = True
+    uncertainty: bool = False
+
+    def __post_init__(self) -> None:
+        if self.faces not in FACES:
+            raise ConfigError(f"Expected `faces` to be one of {', '.join(FACES)}. Received: {self.faces!r}.")
+        if not 0.0 <= self.strength <= 1.0:
+            raise ConfigError(f"Expected `strength` from 0 to 1. Received: {self.strength!r}.")
+        if self.faces == "whole" and (self.paste or self.boxes):
+            what = "paste" if self.paste else "boxes"
+            raise ConfigError(
+                f"Expected `faces=auto` with `{what}`. Received: `faces=whole`.",
+                hint="Of a picture that is one face as a whole no place in it is known.",
+            )
+        if self.strength != 1.0 and not self.paste:
+            raise ConfigError(
+                f"Expected `paste` with `strength`. Received: `strength={self.strength:g}` alone.",
+                hint="The strength blends the recovered face into the picture; the crop is always whole.",
+            )
+
+    def settings(self) -> str:
+        """What makes other outputs of the same picture and model; empty for whole pictures without more.
+
+        The uncertainty is not among it: it adds an output and changes none.
+        """
+        words = ["auto"] if self.faces == "auto" else []
+        words += ["box " + ",".join(f"{value:g}" for value in box) for box in self.boxes]
+        if self.paste:
+            words.append(f"paste {self.strength:g}")
+        if self.flip_average:
+            words.append("flip_average")
+        if self.faces == "auto" and not self.fallback:
+            words.append("nofallback")
+        return " ".join(words)
+
+
+AS_USUAL = Options()
+"""What nobody asked for otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The faces of a picture, and those of them that can be recovered as portraits.
+
+    Attributes:
+        faces: all, from the left to the right.
+        entries: what `report.json` says of each; `reason` is `too_small` for those that are not recovered.
+        chosen: indices in `faces` of the portraits.
+        portraits: uint8 [len(chosen), side, side, 3], aligned to the networks' frame.
+    """
+
+    faces: tuple[Face, ...]
+    entries: tuple[dict[str, Any], ...]
+    chosen: tuple[int, ...]
+    portraits: np.ndarray
+
+    @property
+    def places(self) -> tuple[Place | None, ...]:
+        """The frames of the portraits; None for a picture taken as a whole."""
+        return tuple(self.faces[index].place for index in self.chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Recovered:
+    """What was recovered from a whole picture.
+
+    Attributes:
+        scene: the faces, and the portraits that were laid out for the network.
+        recovered: uint8 [len(scene.chosen), side, side, 3].
+        pasted: uint8 [H, W, 3]: the picture with the recovered faces, if that was asked for.
+        uncertainty: of each recovered face, if that was asked for.
+    """
+
+    scene: Scene
+    recovered: np.ndarray
+    pasted: np.ndarray | None
+    uncertainty: tuple[Uncertainty, ...] = ()
+
+
+def pixels_of(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarray:
+    """A picture in any form as upright pixels: uint8 [H, W, 3].
+
+    Args:
+        source: a path, the bytes of a file, a Pillow image or an array uint8 [H, W, 3].
+
+    Raises:
+        ImageError: the picture cannot be used.
+    """
+    if isinstance(source, Image.Image):
+        check_size(*source.size)
+        upright = ImageOps.exif_transpose(source)
+        return np.array(to_rgb(upright, None, []))
+    if isinstance(source, np.ndarray):
+        return images.from_array(source)
+    return images.read(source).pixels
+
+
+def look(pixels: np.ndarray, options: Options, detector: Detector | None, side: int) -> Scene:
+    """Finds the faces of a picture and lays each into the frame of the networks.
+
+    Args:
+        pixels: uint8 [H, W, 3], RGB, 0-255.
+        options: how faces are found.
+        detector: not needed for `faces="whole"`.
+        side: of the portraits, pixels.
+
+    Raises:
+        ConfigError: a box is outside the picture; a detector is missing.
+
+    Example:
+        >>> look(pixels, Options(faces="auto"), Mtcnn(), 128).portraits.shape  # doctest: +SKIP
+        (4, 128, 128, 3)
+    """
+    found = _found(pixels, options, detector)
+    height, width = pixels.shape[:2]
+    entries, chosen, portraits = [], [], []
+    for index, face in enumerate(found):
+        if face.place is None:
+            entry = {"box": [0, 0, width, height], "landmarks": None, "score": None, "found_by": "whole"}
+            portraits.append(framing.letterbox(pixels, side))
+        else:
+            entry = face.entry(height, width)
+            if face.place.side < SMALLEST_FACE:
+                entries.append({**entry, "reason": "too_small"})
+                continue
+            portraits.append(cut(pixels, face.place, side))
+        entries.append(entry)
+        chosen.append(index)
+    stacked = np.stack(portraits) if portraits else np.zeros((0, side, side, 3), np.uint8)
+    return Scene(tuple(found), tuple(entries), tuple(chosen), stacked)
+
+
+def _found(pixels: np.ndarray, options: Options, detector: Detector | None) -> list[Face]:
+    if options.faces == "whole":
+        return [WHOLE]
+    if detector is None:
+        raise ConfigError("Expected a detector with faces='auto'. Received: none.")
+    if options.boxes:
+        return [detection.find_in_box(pixels, box, detector) for box in options.boxes]
+    found = detection.find(pixels, detector)
+    return found or ([WHOLE] if options.fallback else [])
+
+
+class Late:
+    """The detector, made when it is first asked: many pictures need none. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._made: Detector | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, pictures: Sequence[np.ndarray], *, relaxed: bool = False) -> list[list[Candidate]]:
+        """The faces in each picture; see `Detector`."""
+        with self._lock:
+            if self._made is None:
+                self._made = detection.Mtcnn()
+        return self._made(pictures, relaxed=relaxed)
 
 
 class Recoverer:
@@ -45,7 +235,7 @@ class Recoverer:
     def __init__(
         self, network: Network, *, side: int, name: str, fingerprint: str, detector: Detector | None = None
     ) -> None:
-        self._network, self._detector = network, detector
+        self.network, self.detector = network, detector or Late()
         self.side, self.name, self.fingerprint = side, name, fingerprint
 
     @classmethod
@@ -82,7 +272,7 @@ class Recoverer:
         """
         if isinstance(source, np.ndarray) and source.ndim == 4:
             return self.recover_batch(source)
-        return self.recover_batch(images.letterbox(pixels_of(source), self.side)[None])[0]
+        return self.recover_batch(framing.letterbox(pixels_of(source), self.side)[None])[0]
 
     def recover_batch(self, portraits: np.ndarray) -> np.ndarray:
         """Recovers faces, 16 at a time, so that memory does not grow with the batch.
@@ -103,10 +293,20 @@ class Recoverer:
             raise ImageError("bad_array", f"{expected}, received {describe_array(portraits)}.")
         if not len(portraits):
             return portraits.copy()
-        return in_batches(self._network, portraits, fill=False)  # one portrait alone need not wait for 16
+        return in_batches(self.network, portraits, fill=False)  # one portrait alone need not wait for 16
+
+    def averaged(self, portraits: np.ndarray) -> np.ndarray:
+        """As `recover_batch`, but averaged with what the mirrored portraits give."""
+        straight = self.recover_batch(portraits).astype(np.uint16)
+        mirrored = self.recover_batch(np.ascontiguousarray(portraits[:, :, ::-1]))[:, :, ::-1]
+        return ((straight + mirrored + 1) // 2).astype(np.uint8)
+
+    def function(self, options: Options) -> Network:
+        """What answers portraits as the options ask."""
+        return self.averaged if options.flip_average else self.recover_batch
 
     def recover_faces(
-        self, source: str | Path | bytes | Image.Image | np.ndarray, options: Options = _AUTO
+        self, source: str | Path | bytes | Image.Image | np.ndarray, options: Options = Options(faces="auto")
     ) -> Recovered:
         """Finds the faces of a whole picture and recovers them.
 
@@ -124,8 +324,8 @@ class Recoverer:
             4
         """
         pixels = pixels_of(source)
-        scene = look(pixels, options, self.detector if options.faces == "auto" else None, self.side)
-        function = self._function(options)
+        scene = look(pixels, options, self.detector, self.side)
+        function = self.function(options)
         recovered = function(scene.portraits)
         spreads = tuple(estimate(function, one) for one in scene.portraits) if options.uncertainty else ()
         placed = [(place, face) for place, face in zip(scene.places, recovered, strict=True) if place]
@@ -145,14 +345,7 @@ class Recoverer:
             ImageError: the portrait cannot be used.
             ModelError: the network's answer is not finite.
         """
-        return estimate(self.recover_batch, images.letterbox(pixels_of(source), self.side))
-
-    @property
-    def detector(self) -> Detector:
-        """What finds the faces in whole pictures."""
-        if self._detector is None:
-            self._detector = Mtcnn()
-        return self._detector
+        return estimate(self.recover_batch, framing.letterbox(pixels_of(source), self.side))
 
     def recover_folder(
         self,
@@ -162,7 +355,7 @@ class Recoverer:
         side_by_side: bool = False,
         overwrite: bool = False,
         progress: Progress | None = None,
-        options: Options = _WHOLE,
+        options: Options = AS_USUAL,
     ) -> Report:
         """Recovers a file, a folder or a pattern into an output folder; finished ones are skipped.
 
@@ -179,74 +372,7 @@ class Recoverer:
             DataError: no input was found, the report cannot be written, or another run writes to `output`.
             ConfigError: `output` cannot be written to, or boxes are given for more than one picture.
         """
-        with folder.opened(source, output) as work:
-            return self._process(work, side_by_side, overwrite, progress, options)
+        from ifrp_tf.recovery import folder  # it is above: many pictures, each of them through here
 
-    def _process(
-        self,
-        work: folder.Work,
-        side_by_side: bool,
-        overwrite: bool,
-        progress: Progress | None,
-        options: Options,
-    ) -> Report:
-        detector = self.detector if options.faces == "auto" else None
-        task = Task(work.output, self.side, self.fingerprint, side_by_side, overwrite, options, detector)
-        return folder.process(self._function(options), work, task, self.name, progress)
-
-    def _function(self, options: Options) -> Network:
-        return folder.flip_averaged(self.recover_batch) if options.flip_average else self.recover_batch
-
-
-def run(
-    source: str,
-    output: str,
-    *,
-    model: str = MODEL,
-    side_by_side: bool = False,
-    overwrite: bool = False,
-    trust: bool = False,
-    pages: bool = False,
-    **options: Any,
-) -> int:
-    """What `tools/recover.py` does: failures and progress to stderr, a summary line to stdout.
-
-    Args:
-        source: a file, a folder or a pattern.
-        output: the output folder; gets `report.csv` beside `report.json`.
-        model: as in `Recoverer.load`.
-        side_by_side: also write the portrait beside the recovered face.
-        overwrite: replace existing outputs.
-        trust: load a model whose checksums do not match.
-        pages: also make contact sheets and `gallery.html` of the whole report; implies `side_by_side`.
-        **options: fields of `options.Options`.
-
-    Returns:
-        Exit code: 0 all good, 1 some inputs failed, 130 interrupted.
-
-    Raises:
-        ConfigError: wrong usage; the output folder cannot be written to.
-        DataError: no input was found, or another run writes to the output folder.
-        ModelError: the model is unusable.
-    """
-    chosen, side_by_side = Options(**options), side_by_side or pages
-    with folder.opened(source, output) as work:
-        if chosen.boxes and len(work.jobs) > 1:
-            message = f"Expected one picture with --box. Received: {len(work.jobs)} in {source!r}."
-            raise ConfigError(message, hint="A box is a place in one picture; name that picture.")
-        recoverer = Recoverer.load(model, trust=trust)
-        with Console(len(work.jobs)) as console:
-            report = recoverer._process(work, side_by_side, overwrite, console.show, chosen)
-        gallery.write_table(report.path)
-        page = gallery.write_pages(report.path) if pages else None
-    _summarise(report, work, recoverer.name, side_by_side and chosen.faces == "whole", page)
-    return report.exit_code
-
-
-def _summarise(report: Report, work: folder.Work, name: str, sheets: bool, page: Path | None) -> None:
-    print(f"{report.summary(len(work.jobs))}; model {name}; {report.path}")  # noqa: T201
-    if sheets and report.recovered + report.skipped:
-        stem = work.jobs[0].stem if len(work.jobs) == 1 else "*"
-        print(f"side by side: {work.output / f'{stem}_side_by_side.png'}")  # noqa: T201
-    if page is not None:
-        print(f"gallery: {page}")  # noqa: T201
+        with folder.opened(source, output, options) as (manifest, jobs):
+            return folder.Run(manifest, jobs, self, options, side_by_side, overwrite).process(progress)

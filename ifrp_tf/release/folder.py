@@ -145,6 +145,22 @@ def read_config(folder: ModelFolder) -> Config:
         ) from error
 
 
+def read_side(folder: ModelFolder) -> int:
+    """The side of a model's pictures in pixels, by its configuration, of which nothing else is looked at.
+
+    Args:
+        folder: what `locate` returned.
+
+    Raises:
+        ModelError: `config.json` is missing or does not say it.
+    """
+    try:
+        return int(json.loads(folder.config_path.read_text(encoding="utf-8"))["data"]["side"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        message = f"Expected the model's configuration in {str(folder.config_path)!r}. Received: {error!r}"
+        raise ModelError(message) from error
+
+
 def verify(folder: str | Path, *, trust: bool = False) -> str:
     """Checks a version folder against its `SHA256SUMS`, and returns its fingerprint.
 

@@ -12,7 +12,7 @@ from helpers import ROOT
 
 from ifrp_tf.core import files
 from ifrp_tf.core.errors import DataError, ImageError
-from ifrp_tf.core.files import list_pictures, missing_hint, read_bytes, write_bytes_atomic
+from ifrp_tf.core.files import csv_cell, list_pictures, missing_hint, read_bytes, write_bytes_atomic
 
 # ---- Folders of awkward names, files that are none, and writes that are all or nothing ----
 
@@ -369,3 +369,13 @@ def test_a_fingerprint_depends_on_names_sizes_times_and_what_it_starts_with(tmp_
     found.add(files.fingerprint([path]))
     assert len(found) == 5
     assert files.sha256(path) == hashlib.sha256(b"123").hexdigest()
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\ta", "\ra"])
+def test_spreadsheets_run_no_cell(text):
+    assert csv_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, None, "", "a=1", "é"])
+def test_other_cells_stay(value):
+    assert csv_cell(value) == value

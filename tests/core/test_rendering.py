@@ -1,7 +1,7 @@
 import jinja2
 import pytest
 
-from ifrp_tf.core.rendering import csv_cell, markdown_table, render
+from ifrp_tf.core.rendering import markdown_table, render
 
 
 def test_values_in_pages_are_escaped_and_the_style_sheet_is_inside():
@@ -19,13 +19,3 @@ def test_a_missing_value_is_an_error():
 def test_a_table_in_markdown():
     lines = markdown_table(("a", "b", "c"), [("x|y", "", "1")], left=2).splitlines()
     assert lines == ["| a | b | c |", "| --- | --- | ---: |", "| x\\|y |  | 1 |"]
-
-
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\ta", "\ra"])
-def test_spreadsheets_run_no_cell(text):
-    assert csv_cell(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("value", [-1, 0.5, None, "", "a=1", "é"])
-def test_other_cells_stay(value):
-    assert csv_cell(value) == value

@@ -10,8 +10,7 @@ from ifrp_tf.demo import result as demo
 from ifrp_tf.pictures import images
 from ifrp_tf.pictures.blending import paste
 from ifrp_tf.pictures.geometry import Face, Place, cut
-from ifrp_tf.recovery.recoverer import Recoverer
-from ifrp_tf.recovery.scene import Recovered, Scene
+from ifrp_tf.recovery.recoverer import Recovered, Recoverer, Scene
 from ifrp_tf.recovery.uncertainty import estimate
 
 SIDE = 32

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from faults import NEGATIVE, SIDE, Fault, launched, negative_of, nobody, portrait, write
 
+from ifrp_tf.cli import recover
 from ifrp_tf.core.errors import ImageError
 from ifrp_tf.pictures import images
-from ifrp_tf.recovery import recoverer
 from ifrp_tf.recovery.recoverer import Recoverer
 
 NAMES = [
@@ -56,7 +56,11 @@ def named_with_its_neighbour(source: Path) -> None:
 
 def nothing_found(source: Path) -> None:
     for given, words in ((source, "looked for every file"), (source / "*.jpg", "looked for '*.jpg'")):
-        ended = launched(lambda given=given: recoverer.run(str(given), str(source / "out"), model="no/model"))
+        ended = launched(
+            lambda given=given: recover.run(
+                recover.Request(input=str(given), output=str(source / "out"), model="no/model")
+            )
+        )
         ended.says(1, f"0 pictures in '{source}'", words)
     assert not list(source.iterdir())
 

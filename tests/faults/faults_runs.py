@@ -18,12 +18,13 @@ from faults import NEGATIVE, SIDE, Fault, launched, little_memory, negative_of, 
 from faults_folders import answers, entries, some
 from helpers import ROOT
 
+from ifrp_tf.cli import recover
 from ifrp_tf.core import archives
 from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import DataError
 from ifrp_tf.data import photos
 from ifrp_tf.pictures import images
-from ifrp_tf.recovery import folder, recoverer
+from ifrp_tf.recovery import folder
 from ifrp_tf.recovery.recoverer import Recoverer
 
 
@@ -62,7 +63,11 @@ def whole_or_not_at_all(source: Path) -> None:
 def refused_before_the_model(source: Path) -> None:
     read_only = source.parent / "in" / "0.png" / "out"  # a file is no folder, for root too
     for output in (Path("/proc/out"), read_only, source.parent / ("x" * 300)):
-        ended = launched(lambda output=output: recoverer.run(str(source), str(output), model="no/model"))
+        ended = launched(
+            lambda output=output: recover.run(
+                recover.Request(input=str(source), output=str(output), model="no/model")
+            )
+        )
         ended.says(2, "Expected --output to be a folder that can be written to", str(output)[:200])
 
 

@@ -18,9 +18,10 @@ from ifrp_tf.core.errors import ConfigError, DataError, ModelError
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery import folder
 from ifrp_tf.recovery.detection import Mtcnn
-from ifrp_tf.recovery.folder import Task, answer, flip_averaged, is_output, prepare
-from ifrp_tf.recovery.manifest import Made, plan
-from ifrp_tf.recovery.scene import Options
+from ifrp_tf.recovery.folder import Run, answer, is_output
+from ifrp_tf.recovery.manifest import Made, Manifest, plan
+from ifrp_tf.recovery.recoverer import Options, Recoverer
+from ifrp_tf.release.load import BATCH
 
 SCENE = pictures.scene(60, 40)
 
@@ -32,18 +33,31 @@ def touch(folder, *names):
         path.write_bytes(pictures.save(SCENE, "PNG"))
 
 
+def model_of(network=lambda portraits: 255 - portraits, *, model="m", detector=None):
+    return Recoverer(network, side=SIDE, name="ifrp/1", fingerprint=model, detector=detector)
+
+
 def job_of(path, output):
     (job,) = plan(path, [path], output)
     return job
 
 
+def prepared(path, output, before=None, **task):
+    """What a run makes of one input before the network is asked."""
+    job, model = job_of(path, output), model_of(model=task.pop("model", "m"))
+    with Manifest(output) as manifest:
+        if before is not None:
+            manifest.add(job.key, before)
+        return Run(manifest, [job], model, **task).read(job)
+
+
 def test_a_portrait_is_read_upright_and_letterboxed(tmp_path):
     path = tmp_path / "phone.png"
     path.write_bytes(pictures.with_exif("JPEG", 6, SCENE))
-    intake = prepare(job_of(path, tmp_path / "out"), Task(tmp_path / "out", 32, "m", side_by_side=True), None)
+    intake = prepared(path, tmp_path / "out", side_by_side=True)
     picture = images.read(path)
-    np.testing.assert_array_equal(intake.portraits, images.letterbox(picture.pixels, 32)[None])
-    assert intake.places == (None,)
+    np.testing.assert_array_equal(intake.scene.portraits, images.letterbox(picture.pixels, 32)[None])
+    assert intake.scene.places == (None,)
     assert intake.entry() == {
         "input": str(path),
         "status": "recovered",
@@ -74,10 +88,9 @@ def test_a_portrait_is_read_upright_and_letterboxed(tmp_path):
 def test_a_bad_file_becomes_an_entry(tmp_path, data, reason):
     path = tmp_path / "bad.jpg"
     path.write_bytes(data or b"")
-    job = job_of(path, tmp_path / "out")
     if data is None:
         path.unlink()
-    entry = prepare(job, Task(tmp_path / "out", 32, "m"), None).entry()
+    entry = prepared(path, tmp_path / "out").entry()
     assert (entry["status"], entry["reason"], entry["faces"]) == ("failed", reason, [])
     assert entry["message"]
 
@@ -90,13 +103,13 @@ class Case:
         touch(folder, "x.png")
         touch(self.output, "x_recovered.png")
         self.path = folder / "x.png"
-        made = prepare(job_of(self.path, self.output), Task(self.output, 32, "m", overwrite=True), None).made
+        made = prepared(self.path, self.output, overwrite=True).made
         assert isinstance(made, Made)
         self.made = made
 
     def status(self, *, model="m", **options):
-        intake = prepare(job_of(self.path, self.output), Task(self.output, 32, model, **options), self.made)
-        assert (intake.portraits is None) == (intake.status != "recovered")
+        intake = prepared(self.path, self.output, self.made, model=model, **options)
+        assert (intake.scene is None) == (intake.status != "recovered")
         return intake.status, intake.reason
 
 
@@ -133,7 +146,7 @@ def test_uncertainty_is_added_to_what_was_made_before(case):
 
 def test_the_numbers_of_uncertainty_stand_with_the_faces_that_have_a_picture_of_it(case):
     with_it = replace(case.made, outputs=("x_recovered.png", "x_uncertainty.png"), uncertainty=(7.25,))
-    intake = prepare(job_of(case.path, case.output), Task(case.output, 32, "m"), with_it)
+    intake = prepared(case.path, case.output, with_it)
     assert intake.status == "skipped"
     (face,) = intake.entry()["faces"]
     assert (face["uncertainty"], face["uncertainty_value"]) == ("x_uncertainty.png", 7.25)
@@ -143,9 +156,9 @@ def test_the_numbers_of_uncertainty_stand_with_the_faces_that_have_a_picture_of_
     assert [one.get("uncertainty_value") for one in intake.entry()["faces"]] == [3.5, None, 9.0]
     # A run that makes the face again keeps what is known of the same file, model and options.
     (case.output / "x_recovered.png").unlink()
-    again = prepare(job_of(case.path, case.output), Task(case.output, 32, "m"), with_it)
+    again = prepared(case.path, case.output, with_it)
     assert (again.status, again.made.uncertainty) == ("recovered", (7.25,))
-    other = prepare(job_of(case.path, case.output), Task(case.output, 32, "other"), with_it)
+    other = prepared(case.path, case.output, with_it, model="other")
     assert (other.status, other.made.uncertainty) == ("recovered", ())
 
 
@@ -171,11 +184,9 @@ def test_an_output_among_the_inputs_is_recognised_without_a_manifest(tmp_path):
     images.write_png(path, SCENE, text={"ifrp_tf": "generated"})
     assert is_output(path.read_bytes())
     assert not is_output(pictures.save(SCENE, "PNG"))
-    intake = prepare(job_of(path, tmp_path), Task(tmp_path, 32, "m"), None)
+    intake = prepared(path, tmp_path)
     assert (intake.status, intake.reason) == ("skipped", "generated")
-    assert (
-        prepare(job_of(path, tmp_path / "out"), Task(tmp_path / "out", 32, "m"), None).status == "recovered"
-    )
+    assert prepared(path, tmp_path / "out").status == "recovered"
     assert Path(intake.entry()["input"]) == path
 
 
@@ -204,9 +215,8 @@ def given(tmp_path):
 def recover(given, output, detector, network=lambda portraits: 255 - portraits, **options):
     task = {name: options.pop(name) for name in ("side_by_side", "overwrite") if name in options}
     chosen = Options(faces="auto", **options)
-    with folder.opened(given, output) as work:
-        job = Task(output, SIDE, "m", options=chosen, detector=detector, **task)
-        report = folder.process(network, work, job, "ifrp/1")
+    with folder.opened(given, output, chosen) as (manifest, jobs):
+        report = Run(manifest, jobs, model_of(network, detector=detector), chosen, **task).process()
     return report, json.loads((output / "report.json").read_text())["pictures"]
 
 
@@ -221,7 +231,7 @@ def test_every_face_is_written_and_pasted_and_a_second_run_skips(given, tmp_path
     assert visible(output) == [
         "pair_face1_recovered.png", "pair_face1_side_by_side.png", "pair_face2_recovered.png",
         "pair_face2_side_by_side.png", "pair_pasted.png", "report.json",
-        "zero_face1_recovered.png", "zero_face1_side_by_side.png",
+        "zero_recovered.png", "zero_side_by_side.png",
     ]  # fmt: skip
     assert [one["recovered"] for one in pair["faces"]] == [
         "pair_face1_recovered.png",
@@ -245,7 +255,7 @@ def test_every_face_is_written_and_pasted_and_a_second_run_skips(given, tmp_path
     assert np.abs(pasted.astype(int) - before).max() > 20
     np.testing.assert_array_equal(pasted[-8:], before[-8:])
 
-    (output / "zero_face1_recovered.png").unlink()
+    (output / "zero_recovered.png").unlink()
     again, entries = recover(given, output, detector, paste=True, side_by_side=True)
     assert (again.recovered, again.skipped, again.failed) == (1, 1, 1)
     assert entries[0]["faces"] == pair["faces"]
@@ -288,8 +298,8 @@ def test_uncertainty_is_added_to_a_finished_folder_and_a_face_without_an_answer_
         return 255 - portraits
 
     def run(**options):
-        with folder.opened(tmp_path / "in", tmp_path / "out") as work:
-            return folder.process(network, work, Task(tmp_path / "out", SIDE, "m", **options), "ifrp/1")
+        with folder.opened(tmp_path / "in", tmp_path / "out") as (manifest, jobs):
+            return Run(manifest, jobs, model_of(network), **options).process()
 
     assert run().recovered == 2
     report = run(options=Options(uncertainty=True))
@@ -355,17 +365,20 @@ def test_answers_come_in_full_batches():
 
 
 def test_the_average_with_the_mirrored_answer():
-    ramp = np.arange(16, dtype=np.uint8).reshape(1, 1, 16, 1).repeat(4, 1).repeat(3, 3)
-    symmetric = flip_averaged(lambda portraits: portraits)(ramp)
+    def averaged(network, portraits):
+        return model_of(network).averaged(portraits)
+
+    ramp = np.arange(SIDE, dtype=np.uint8).reshape(1, 1, SIDE, 1).repeat(SIDE, 1).repeat(3, 3)
+    symmetric = averaged(lambda portraits: portraits, ramp)
     np.testing.assert_array_equal(symmetric, ramp)  # a network that mirrors with its input gives one answer
-    shifted = flip_averaged(lambda portraits: np.roll(portraits, 1, axis=2))(ramp)
+    shifted = averaged(lambda portraits: np.roll(portraits, 1, axis=2), ramp)
     np.testing.assert_array_equal(shifted[0, 0, 1:-1, 0], ramp[0, 0, 1:-1, 0])
-    assert flip_averaged(lambda p: np.full_like(p, 255))(ramp).min() == 255
+    assert averaged(lambda p: np.full_like(p, 255), ramp).min() == 255
 
 
 def negative(portraits):
     """A network of a kind: quick, and wrong answers show."""
-    assert portraits.shape == (folder.BATCH, SIDE, SIDE, 3)
+    assert portraits.shape == (BATCH, SIDE, SIDE, 3)
     assert portraits.dtype == np.uint8
     return 255 - portraits
 
@@ -377,8 +390,8 @@ def fill(path, count):
 
 
 def recover_of_folder(given_of_folder, output, network=negative, *, model="m", progress=None, **options):
-    with folder.opened(given_of_folder, output) as work:
-        return folder.process(network, work, Task(output, SIDE, model, **options), "ifrp/1", progress)
+    with folder.opened(given_of_folder, output) as (manifest, jobs):
+        return Run(manifest, jobs, model_of(network, model=model), **options).process(progress)
 
 
 def report_of(output):
@@ -556,18 +569,18 @@ def test_nothing_waits_unbounded(tmp_path):
     """Of a long folder only so many pictures are read ahead of the network."""
     fill(tmp_path / "in", 100)
     read, ahead = [], []
-    original = folder.prepare
+    original = Run.read
 
-    def counting(job, task, before):
+    def counting(run, job):
         read.append(job.key)
-        return original(job, task, before)
+        return original(run, job)
 
     def network(portraits):
         ahead.append(len(read))
         return negative(portraits)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folder, "prepare", counting)
+        patch.setattr(Run, "read", counting)
         recover_of_folder(tmp_path / "in", tmp_path / "out", network)
     assert all(count <= 16 * (k + 1) + 32 for k, count in enumerate(ahead))
     assert len(read) == 100
@@ -576,7 +589,7 @@ def test_nothing_waits_unbounded(tmp_path):
 def test_a_batch_is_written_while_the_network_sees_the_next(tmp_path, monkeypatch):
     fill(tmp_path / "in", 32)
     calls, second, met = [], threading.Event(), []
-    original = folder.write
+    original = Run.write
 
     def network(portraits):
         calls.append(len(portraits))
@@ -588,7 +601,7 @@ def test_a_batch_is_written_while_the_network_sees_the_next(tmp_path, monkeypatc
         met.append(second.wait(20))
         return original(*given_of_folder)
 
-    monkeypatch.setattr(folder, "write", patient)
+    monkeypatch.setattr(Run, "write", patient)
     assert recover_of_folder(tmp_path / "in", tmp_path / "out", network).recovered == 32
     assert met == [True] * 32
 

@@ -8,7 +8,7 @@ import pytest
 
 from ifrp_tf.core.errors import DataError
 from ifrp_tf.pictures import framing, images
-from ifrp_tf.recovery import gallery
+from ifrp_tf.recovery import gallery, manifest
 from ifrp_tf.recovery.folder import is_output
 
 MODEL = {"name": "ifrp/1", "sha256": "ab" * 32}
@@ -42,7 +42,7 @@ def report(tmp_path):
 
 
 def test_the_table_has_a_line_a_face(report):
-    with open(gallery.write_table(report), newline="") as file:
+    with open(manifest.write_table(report), newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["input"], row["face"], row["reason"]) for row in rows] == [
         ("in/x <1>.tif", "1", ""),
@@ -90,4 +90,4 @@ def test_what_is_no_report_is_refused(tmp_path):
     for content in ("", "{}", "[]"):
         (tmp_path / "report.json").write_text(content)
         with pytest.raises(DataError, match="report"):
-            gallery.write_table(tmp_path / "report.json")
+            manifest.write_table(tmp_path / "report.json")

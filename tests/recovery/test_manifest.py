@@ -8,7 +8,7 @@ import pytest
 
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.core.files import list_pictures
-from ifrp_tf.recovery.manifest import MANIFEST, Made, Manifest, ReportWriter, names, plan
+from ifrp_tf.recovery.manifest import MANIFEST, Made, Manifest, ReportWriter, bases, plan
 
 MADE = Made("a" * 64, 10, 123, "m", ("x_recovered.png",), (0, 0, 3, 4), ("note",))
 LATER = Made("b" * 64, 11, 124, "m", ("y_recovered.png",), (0, 0, 3, 4), ())
@@ -155,7 +155,12 @@ def test_a_picture_of_uncertainty_takes_no_name_of_an_input(tmp_path):
     assert stems(tmp_path, tmp_path) == {"x.png": "x_2", "x_uncertainty.png": "x_uncertainty"}
 
 
-def test_files_of_an_input():
-    assert names("a/x", ["recovered", "side_by_side"]) == ("a/x_recovered.png", "a/x_side_by_side.png")
-    assert names("x", ["recovered"], 2) == ("x_face1_recovered.png", "x_face2_recovered.png")
-    assert names("x", ["recovered"], 0) == ()
+def test_what_the_files_of_faces_are_called():
+    found, small, whole = (
+        {"found_by": "mtcnn"},
+        {"found_by": "mtcnn", "reason": "too_small"},
+        {"found_by": "whole"},
+    )
+    assert bases("a/x", []) == bases("a/x", [whole]) == bases("a/x", [{"box": [0, 0, 3, 4]}]) == ["a/x"]
+    assert bases("x", [found, small, found]) == ["x_face1", "", "x_face3"]
+    assert bases("x", [whole], {"x_face1_recovered.png"}) == ["x_face1"]  # manifests of earlier versions

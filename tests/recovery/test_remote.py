@@ -9,12 +9,18 @@ import pytest
 import small_model
 from model_servers import SERVERS, Model, grpc_server, poisoned
 
+from ifrp_tf.cli import recover_remote
 from ifrp_tf.client.client import Client
 from ifrp_tf.core.errors import ConfigError, DataError, ModelError
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery import remote
 
 SIDE = 32
+
+
+def run(source, output, *, version=None, **flags):
+    request = recover_remote.Request(input=source, output=output, model_version=version, **flags)
+    return recover_remote.run(request)
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -51,9 +57,7 @@ def report_of(output):
 
 
 def test_a_tree_is_mirrored_as_recover_does(protocol, address, given, tmp_path, capsys):
-    code = remote.run(
-        str(given), str(tmp_path / "out"), address=address, protocol=protocol, side_by_side=True
-    )
+    code = run(str(given), str(tmp_path / "out"), address=address, protocol=protocol, side_by_side=True)
     assert code == 0
     said = capsys.readouterr().out
     assert f"7 recovered, 0 skipped, 0 failed; model ifrp/1 at {address}; " in said
@@ -69,7 +73,7 @@ def test_a_tree_is_mirrored_as_recover_does(protocol, address, given, tmp_path, 
 
 def test_uncertainty_is_asked_of_the_server_in_full_batches(protocol, address, model, given, tmp_path):
     options = {"address": address, "protocol": protocol, "uncertainty": True}
-    assert remote.run(str(given / "0.png"), str(tmp_path / "out"), **options) == 0
+    assert run(str(given / "0.png"), str(tmp_path / "out"), **options) == 0
     (face,) = report_of(tmp_path / "out")["pictures"][0]["faces"]
     assert (tmp_path / "out" / face["uncertainty"]).is_file()
     assert 0 < face["uncertainty_value"] < 1
@@ -78,7 +82,7 @@ def test_uncertainty_is_asked_of_the_server_in_full_batches(protocol, address, m
 
 def test_what_is_done_stays_done_until_the_model_changes(protocol, address, model, given, tmp_path):
     def again(**options):
-        code = remote.run(str(given), str(tmp_path / "out"), address=address, protocol=protocol, **options)
+        code = run(str(given), str(tmp_path / "out"), address=address, protocol=protocol, **options)
         return code, report_of(tmp_path / "out")["counts"]
 
     assert again() == (0, {"recovered": 7, "skipped": 0, "failed": 0})
@@ -95,7 +99,7 @@ def test_what_is_done_stays_done_until_the_model_changes(protocol, address, mode
 def test_bad_pictures_cost_only_themselves(protocol, address, given, tmp_path, capsys):
     (given / "text.png").write_bytes(b"text")
     images.write_png(given / "poison.png", poisoned(images.read(given / "0.png").pixels[:SIDE, :SIDE]))
-    code = remote.run(str(given), str(tmp_path / "out"), address=address, protocol=protocol)
+    code = run(str(given), str(tmp_path / "out"), address=address, protocol=protocol)
     assert code == 1
     assert report_of(tmp_path / "out")["counts"] == {"recovered": 7, "skipped": 0, "failed": 2}
     reasons = {
@@ -113,11 +117,11 @@ def test_a_server_that_goes_away_ends_the_run_and_a_later_run_goes_on(protocol, 
     with SERVERS[protocol](model) as address:
         port = int(address.rpartition(":")[2])
         with pytest.raises(ModelError, match="UNAVAILABLE.*run it again to go on"):
-            remote.run(str(tmp_path / "in"), str(tmp_path / "out"), address=address, **arguments)
+            run(str(tmp_path / "in"), str(tmp_path / "out"), address=address, **arguments)
     done = len(list((tmp_path / "out").glob("*_recovered.png")))
     assert done == 16
     with SERVERS[protocol](Model(), port=port):
-        assert remote.run(str(tmp_path / "in"), str(tmp_path / "out"), address=address, **arguments) == 0
+        assert run(str(tmp_path / "in"), str(tmp_path / "out"), address=address, **arguments) == 0
     assert report_of(tmp_path / "out")["counts"] == {"recovered": 24, "skipped": 16, "failed": 0}
 
 
@@ -130,19 +134,19 @@ def test_one_version_answers_all_pictures(protocol, address, model, tmp_path):
 
     model.photos = swap
     with pytest.raises(ModelError, match=r"NOT_FOUND.*versions \{2: 'AVAILABLE'\}"):
-        remote.run(str(tmp_path / "in"), str(tmp_path / "out"), address=address, protocol=protocol)
+        run(str(tmp_path / "in"), str(tmp_path / "out"), address=address, protocol=protocol)
     assert len(model.sizes) == 1
 
 
 def test_usage_is_checked_before_anything_is_asked(given, tmp_path):
     out = str(tmp_path / "out")
     with pytest.raises(ConfigError, match="HOST:PORT"):
-        remote.run(str(given), out, address="localhost")
+        run(str(given), out, address="localhost")
     assert not (tmp_path / "out").exists()
     with pytest.raises(DataError, match="does not exist"):
-        remote.run(str(tmp_path / "none"), out, address="localhost:1")
+        run(str(tmp_path / "none"), out, address="localhost:1")
     with pytest.raises(ModelError, match="Is it running there"):
-        remote.run(str(given), out, address="localhost:1", retries=0)
+        run(str(given), out, address="localhost:1", retries=0)
 
 
 def test_a_fingerprint_is_of_address_name_and_version():

@@ -8,7 +8,7 @@ import small_model
 from ifrp_tf.core.errors import ModelError
 from ifrp_tf.pictures import images
 from ifrp_tf.release import folder as model_folder
-from ifrp_tf.release.load import load
+from ifrp_tf.release.load import in_batches, load
 
 SCENE = pictures.scene(300, 200)
 
@@ -60,3 +60,22 @@ def test_a_network_that_answers_nan_is_reported(tmp_path):
     model = load(small_model.write_run(tmp_path / "run", small_model.TINY, srn))
     with pytest.raises(ModelError, match="no usable answer"):
         model.network(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 8, 11])
+def test_every_batch_is_full_and_every_row_is_answered(count):
+    seen = []
+
+    def function(a, b):
+        seen.append(len(a))
+        return a + b
+
+    rows = np.arange(2 * count).reshape(count, 2)
+    np.testing.assert_array_equal(in_batches(function, rows, 10 * rows, size=4), 11 * rows)
+    assert seen == [4] * -(-count // 4)
+
+
+def test_without_filling_the_last_batch_is_short():
+    seen = []
+    in_batches(lambda rows: seen.append(len(rows)) or rows, np.arange(5), size=4, fill=False)
+    assert seen == [4, 1]

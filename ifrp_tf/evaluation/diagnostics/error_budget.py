@@ -26,9 +26,9 @@ from ifrp_tf.evaluation.statistics import Bootstrap, Sample
 from ifrp_tf.nn import metrics
 from ifrp_tf.nn.layers import affine_grid, bilinear_sample
 from ifrp_tf.pictures import images
-from ifrp_tf.pictures.batches import in_batches
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.release import graph_weights, weights
+from ifrp_tf.release.load import in_batches
 from ifrp_tf.styles import sets
 from ifrp_tf.systems.ifrp import networks
 from ifrp_tf.systems.ifrp.localisation import ALIGNMENT_LAYER

@@ -17,7 +17,7 @@ from ifrp_tf.data import photos
 from ifrp_tf.evaluation import retrieval
 from ifrp_tf.nn.features import networks
 from ifrp_tf.pictures import images
-from ifrp_tf.pictures.batches import in_batches
+from ifrp_tf.release.load import in_batches
 from ifrp_tf.styles import bank, distance
 from ifrp_tf.systems.style_bank.files import read_styles
 

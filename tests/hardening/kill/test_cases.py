@@ -10,8 +10,8 @@ import small_model
 from hardening.kill import cases, intact
 from hardening.kill import run as killing
 from hardening.kill.run import Moment
+from ifrp_tf.cli import recover
 from ifrp_tf.core.errors import ConfigError
-from ifrp_tf.recovery import recoverer
 from ifrp_tf.release import export
 from ifrp_tf.release import folder as model_folder
 
@@ -29,9 +29,10 @@ def test_a_recovery_killed_and_resumed_equals_an_undisturbed_one(tmp_path):
     assert 0 < len(before) < 48
     for folder in (tmp_path / "whole", work):
         for _ in range(2):  # the second finds everything done, so that both reports say the same
-            code = recoverer.run(
-                str(tmp_path / "in"), str(folder / "out"), model=str(model), side_by_side=True, pages=True
+            request = recover.Request(
+                input=str(tmp_path / "in"), output=str(folder / "out"), model=str(model), gallery=True
             )
+            code = recover.run(request)
             assert code == 1  # one input is no picture
     assert killing.lost(before, case.lasting(work)) == []
     assert cases.compare(tmp_path / "whole", work) == ([], True)
