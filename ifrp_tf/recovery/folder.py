@@ -84,11 +84,9 @@ class Item:
         if self.made is None:
             return entry
         written = set(self.made.outputs) if self.status != "failed" else set()
-        faces: Sequence[dict[str, Any]] = self.made.faces
-        if not faces and written:
-            faces = [{"box": list(self.made.box)}]
+        faces = self.made.faces or ({"box": list(self.made.box)},) * (self.status != "failed")
         numbers = iter(self.made.uncertainty)
-        for face, base in zip(faces, bases(self.job.stem, faces, written), strict=True):
+        for face, base in zip(faces, bases(self.job.stem, faces, written), strict=False):
             files = {kind: name for kind in KINDS if (name := f"{base}_{kind}.png") in written}
             value = next(numbers, None) if "uncertainty" in files else None
             number = {} if value is None else {"uncertainty_value": value}

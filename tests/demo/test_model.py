@@ -19,7 +19,7 @@ def test_a_served_model_is_asked_anew_for_every_picture(protocol):
     model = Model()
     portraits = np.random.default_rng(0).integers(0, 256, (3, model.side, model.side, 3)).astype(np.uint8)
     with SERVERS[protocol](model) as address:
-        opened = demo_model.served(f"{SCHEMES[protocol]}://{address}/", faces="whole")
+        opened = demo_model.served(f"{SCHEMES[protocol]}://{address}/")
         first = opened()
         assert (first.side, first.name) == (model.side, f"ifrp/1 at {address}")
         np.testing.assert_array_equal(first.recover_batch(portraits), 255 - portraits)
@@ -35,7 +35,7 @@ def test_a_served_model_is_asked_anew_for_every_picture(protocol):
 
 
 def test_a_server_that_is_not_there_is_an_error_of_the_model():
-    opened = demo_model.served("http://127.0.0.1:9", faces="whole")
+    opened = demo_model.served("http://127.0.0.1:9")
     with pytest.raises(ModelError, match=re.escape("127.0.0.1:9")):
         opened()
 
@@ -49,7 +49,7 @@ def test_addresses_that_cannot_be_understood(server):
 def test_a_model_on_the_disk_is_loaded_once_and_a_bad_one_is_refused(tmp_path):
     opened = demo_model.local(str(small_model.write_run(tmp_path / "run", small_model.TINY)), faces="whole")
     assert opened() is opened()
-    assert opened()._detector is None
+    assert opened().detector._made is None  # nobody waits for what is not needed
     with pytest.raises(ModelError):
         demo_model.local(str(tmp_path / "none"))
 

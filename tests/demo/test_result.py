@@ -126,7 +126,7 @@ def test_a_picture_as_a_whole_is_compared_as_the_network_saw_it(tmp_path, pixels
     before, after = map(read, one.before_after(0.3))
     np.testing.assert_array_equal(before, images.letterbox(pixels, SIDE))
     np.testing.assert_array_equal(after, 255 - before)
-    assert [path.name for path in one.files(1.0)] == ["x_face1_recovered.png"]
+    assert [path.name for path in one.files(1.0)] == ["x_recovered.png"]
 
 
 @pytest.mark.parametrize(
