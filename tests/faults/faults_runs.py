@@ -68,7 +68,7 @@ def refused_before_the_model(source: Path) -> None:
                 recover.Request(input=str(source), output=str(output), model="no/model")
             )
         )
-        ended.says(2, "Expected --output to be a folder that can be written to", str(output)[:200])
+        ended.says(2, "Expected `output` to be a folder that can be written to", str(output)[:200])
 
 
 def gone_meanwhile(source: Path) -> None:
