@@ -6,23 +6,36 @@ Needs neither TensorFlow nor Keras.
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from ifrp_tf.client.rest import RestTransport
-from ifrp_tf.client.wire import MAX_MESSAGE, OVERHEAD, ModelInfo, RemoteError, Transport, parse_address
+from ifrp_tf.client.wire import (
+    MAX_MESSAGE,
+    MAX_PICTURE,
+    OVERHEAD,
+    ModelInfo,
+    RemoteError,
+    RemoteFace,
+    RemotePicture,
+    Transport,
+    bad_answer,
+    parse_address,
+)
 from ifrp_tf.core.errors import ConfigError, IfrpError, ImageError
+from ifrp_tf.core.files import read_bytes
 from ifrp_tf.pictures import images
 from ifrp_tf.pictures.decoding import describe_array
 
-__all__ = ["Client", "ModelInfo", "RemoteError"]
+__all__ = ["Client", "ModelInfo", "RemoteError", "RemoteFace", "RemotePicture"]
 
 Source = str | Path | bytes | np.ndarray
 """A path, the bytes of a picture file, or uint8 RGB [H, W, 3], 0-255."""
@@ -190,6 +203,34 @@ class Client:
             answers[index] = _raise_or_return(answer, f"Picture {index}: ")
         return answers
 
+    def recover_picture(self, picture: Source, **options: Any) -> RemotePicture:
+        """Has the server find the faces of a whole picture and recover each; only tools/serve.py can.
+
+        Args:
+            picture: as in `recover`, one; a file is sent as it is, of any kind that the server reads.
+            **options: fields of `recovery.recoverer.Options`, such as `paste=True` or `boxes=[[x, y, w, h]]`.
+
+        Returns:
+            The faces and where they are, and the picture with them where that was asked for.
+
+        Raises:
+            ImageError: the file cannot be read, or is longer than `MAX_PICTURE`.
+            RemoteError: the server gave no usable answer, or has no such signature.
+
+        Example:
+            >>> [face.box for face in client.recover_picture("group.jpg").faces]  # doctest: +SKIP
+        """
+        if isinstance(picture, np.ndarray):
+            data = images.encode_png(images.from_array(picture))
+        else:
+            most = MAX_PICTURE - OVERHEAD
+            data = picture if isinstance(picture, bytes) else read_bytes(picture, most)
+            if len(data) > most:
+                raise ImageError("too_large", f"Expected at most {most:,} bytes. Received: {len(data):,}.")
+        text = json.dumps(options).encode()
+        found = self._ask(lambda left: self._transport.picture(data, text, self.version, left))
+        return _remote_picture(found)
+
     def recover_batch(self, portraits: np.ndarray) -> np.ndarray:
         """Recovers a batch, all or nothing, in as many requests as the size of messages asks for.
 
@@ -281,6 +322,29 @@ class Client:
                 states = self._transport.status(min(self._patience.timeout, 5.0))
                 hint = f"Of {self.model!r} there are the versions {states}."
             raise RemoteError(error.code, error.message, hint=hint) from error
+
+
+def _remote_picture(found: dict[str, list[Any]]) -> RemotePicture:
+    try:
+        boxes, columns = (
+            iter(found["box"]),
+            (found[name] for name in ("photo_bytes", "score", "found_by", "reason")),
+        )
+        faces = tuple(
+            RemoteFace(
+                images.read(photo).pixels if photo else None,
+                (float(next(boxes)), float(next(boxes)), float(next(boxes)), float(next(boxes))),
+                float(score),
+                found_by.decode(),
+                reason.decode(),
+            )
+            for photo, score, found_by, reason in zip(*columns, strict=True)
+        )
+        (pasted,) = found["pasted_bytes"]
+        return RemotePicture(faces, bytes(pasted), tuple(note.decode() for note in found["notes"]))
+    except (KeyError, ValueError, TypeError, AttributeError, StopIteration, ImageError) as error:
+        received = f"{sorted(found)}: {error}"
+        raise bad_answer("the outputs of recover_picture", received[:300]) from error
 
 
 def _transport(address: str, model: str, protocol: str, tls: bool | str | Path) -> Transport:

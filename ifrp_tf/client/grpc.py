@@ -8,30 +8,32 @@ from typing import Any
 
 import grpc
 import numpy as np
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 
 from ifrp_tf.client.wire import (
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
     MAX_MESSAGE,
+    MAX_PICTURE,
+    PICTURE,
     PIXELS,
     PREDICT,
     STATES,
     ModelInfo,
     RemoteError,
     bad_answer,
-    dtype_name,
     message,
     model_info,
+    plain_list,
     read_certificates,
+    read_metadata,
     refusal,
     uint8_array,
     uint8_tensor,
 )
 
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE),
-    ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.enable_retries", 0),  # the client has its own, with a deadline over all of them
     ("grpc.initial_reconnect_backoff_ms", 100),  # else a retry within the first second fails unheard
     ("grpc.max_reconnect_backoff_ms", 2000),
@@ -55,47 +57,39 @@ class GrpcTransport:
 
     def __init__(self, address: str, model: str, tls: bool | str | Path = False) -> None:
         self.address, self.model = address, model
-        if tls is False:
-            self._channel = grpc.insecure_channel(address, options=_OPTIONS)
-        else:
+        credentials = None
+        if tls is not False:
             roots = None if tls is True else read_certificates(tls)
             credentials = grpc.ssl_channel_credentials(root_certificates=roots)
-            self._channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
-        self._predict = self._method(PREDICT, "PredictResponse")
-        self._get_metadata = self._method(GET_MODEL_METADATA, "GetModelMetadataResponse")
-        self._get_status = self._method(GET_MODEL_STATUS, "GetModelStatusResponse")
+        # Two channels, which connect when they are asked: only whole pictures may be long.
+        self._channels = [_channel(address, credentials, most) for most in (MAX_MESSAGE, MAX_PICTURE)]
+        self._predict, self._picture = (_method(one, PREDICT, "PredictResponse") for one in self._channels)
+        self._get_metadata = _method(self._channels[0], GET_MODEL_METADATA, "GetModelMetadataResponse")
+        self._get_status = _method(self._channels[0], GET_MODEL_STATUS, "GetModelStatusResponse")
 
     def predict(self, portraits: np.ndarray, version: int | None, timeout: float) -> np.ndarray:
-        """Recovered faces.
-
-        Args:
-            portraits: uint8 [N, side, side, 3], few enough for `MAX_MESSAGE`.
-            version: of the model; None for the one that the server chooses.
-            timeout: seconds.
-
-        Raises:
-            RemoteError: there is no usable answer.
-        """
+        """See `Transport`."""
         signature, given, wanted = PIXELS
-        request = message(f"{_PREFIX}.PredictRequest")(output_filter=[wanted])
-        self._specify(request.model_spec, version)
-        request.model_spec.signature_name = signature
-        request.inputs[given].CopyFrom(uint8_tensor(portraits))
-        answer = self._call(self._predict, request, timeout)
+        inputs = {given: uint8_tensor(portraits)}
+        answer = self._ask(self._predict, signature, inputs, [wanted], version, timeout)
         if wanted not in answer.outputs:
             raise bad_answer(f"an output {wanted!r}", f"{sorted(answer.outputs)}")
         return uint8_array(answer.outputs[wanted], portraits.shape)
 
+    def picture(
+        self, data: bytes, options: bytes, version: int | None, timeout: float
+    ) -> dict[str, list[Any]]:
+        """See `Transport`."""
+        signature, *names = PICTURE
+        inputs = {
+            name: message("tensorflow.TensorProto")(dtype=7, string_val=[value])
+            for name, value in zip(names, (data, options), strict=True)
+        }
+        answer = self._ask(self._picture, signature, inputs, [], version, timeout)
+        return {name: plain_list(tensor) for name, tensor in answer.outputs.items()}
+
     def metadata(self, version: int | None, timeout: float) -> ModelInfo:
-        """What the model says of itself.
-
-        Args:
-            version: of the model; None for the one that the server chooses.
-            timeout: seconds.
-
-        Raises:
-            RemoteError: there is no such model, or it is not one of this package.
-        """
+        """See `Transport`."""
         request = message(f"{_PREFIX}.GetModelMetadataRequest")(metadata_field=["signature_def"])
         self._specify(request.model_spec, version)
         answer = self._call(self._get_metadata, request, timeout)
@@ -104,35 +98,40 @@ class GrpcTransport:
             found.ParseFromString(answer.metadata["signature_def"].value)
         except DecodeError as error:
             raise bad_answer("signatures", "bytes that are none") from error
-        signatures = {
-            name: {"inputs": _tensors(one.inputs), "outputs": _tensors(one.outputs)}
-            for name, one in found.signature_def.items()
-        }
-        return model_info(self.model, answer.model_spec.version.value, signatures, PIXELS)
+        signatures = MessageToDict(
+            found, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
+        read = {"signature_def": {"signature_def": {}} | signatures}
+        spec = {"version": answer.model_spec.version.value}
+        return model_info(self.model, *read_metadata({"model_spec": spec, "metadata": read}), PIXELS)
 
     def status(self, timeout: float) -> dict[int, str]:
-        """The state of every version of the model, such as `{1: "AVAILABLE"}`.
-
-        Args:
-            timeout: seconds.
-
-        Raises:
-            RemoteError: there is no such model.
-        """
+        """See `Transport`."""
         request = message(f"{_PREFIX}.GetModelStatusRequest")()
         self._specify(request.model_spec, None)
         answer = self._call(self._get_status, request, timeout)
         return {one.version: STATES.get(one.state, "UNKNOWN") for one in answer.model_version_status}
 
     def close(self) -> None:
-        """Closes the channel; calls under way fail."""
-        self._channel.close()
+        """Closes the channels; calls under way fail."""
+        for channel in self._channels:
+            channel.close()
 
-    def _method(self, path: str, answer: str) -> Any:
-        read: Callable[[bytes], Any] = message(f"{_PREFIX}.{answer}").FromString
-        return self._channel.unary_unary(
-            path, request_serializer=lambda request: request.SerializeToString(), response_deserializer=read
-        )
+    def _ask(
+        self,
+        method: Any,
+        signature: str,
+        inputs: dict[str, Any],
+        wanted: list[str],
+        version: int | None,
+        timeout: float,
+    ) -> Any:
+        request = message(f"{_PREFIX}.PredictRequest")(output_filter=wanted)
+        self._specify(request.model_spec, version)
+        request.model_spec.signature_name = signature
+        for name, tensor in inputs.items():
+            request.inputs[name].CopyFrom(tensor)
+        return self._call(method, request, timeout)
 
     def _specify(self, spec: Any, version: int | None) -> None:
         spec.name = self.model
@@ -149,9 +148,15 @@ class GrpcTransport:
             raise RemoteError("CANCELLED", f"The client to {self.address} is closed: {error}") from error
 
 
-def _tensors(infos: Any) -> dict[str, tuple[str, tuple[int, ...] | None]]:
-    return {name: (dtype_name(info.dtype), _shape(info.tensor_shape)) for name, info in infos.items()}
+def _channel(address: str, credentials: grpc.ChannelCredentials | None, most: int) -> grpc.Channel:
+    limits = [(f"grpc.max_{way}_message_length", most) for way in ("receive", "send")]
+    if credentials is None:
+        return grpc.insecure_channel(address, options=[*_OPTIONS, *limits])
+    return grpc.secure_channel(address, credentials, options=[*_OPTIONS, *limits])
 
 
-def _shape(shape: Any) -> tuple[int, ...] | None:
-    return None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
+def _method(channel: grpc.Channel, path: str, answer: str) -> Any:
+    read: Callable[[bytes], Any] = message(f"{_PREFIX}.{answer}").FromString
+    return channel.unary_unary(
+        path, request_serializer=lambda request: request.SerializeToString(), response_deserializer=read
+    )

@@ -15,6 +15,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,14 +27,16 @@ import urllib3.connection
 from ifrp_tf.client.wire import (
     FILES,
     MAX_MESSAGE,
+    MAX_PICTURE,
+    PICTURE,
     ModelInfo,
     RemoteError,
-    Signatures,
     bad_answer,
     code_of_http,
     model_info,
     parse_address,
     read_certificates,
+    read_metadata,
     refusal,
 )
 from ifrp_tf.core.errors import ImageError
@@ -75,7 +78,9 @@ class HttpConnections:
         """Closes the connections that are not in use; the others when they are done."""
         self._pool.close()
 
-    def ask(self, method: str, path: str, timeout: float, body: bytes | None = None) -> dict[str, Any]:
+    def ask(
+        self, method: str, path: str, timeout: float, body: bytes | None = None, most: int = MAX_MESSAGE
+    ) -> dict[str, Any]:
         """Sends a request and reads the answer.
 
         Args:
@@ -83,6 +88,7 @@ class HttpConnections:
             path: of the resource, quoted.
             timeout: seconds for all of it, however slowly the answer arrives.
             body: JSON.
+            most: bytes that the answer may have.
 
         Returns:
             The JSON object of an answer with status 200.
@@ -94,7 +100,7 @@ class HttpConnections:
         while True:
             opened = self._pool.num_connections
             try:
-                return self._exchange(method, path, body, end)
+                return self._exchange(method, path, body, end, most)
             except urllib3.exceptions.ClosedPoolError as error:
                 raise RemoteError("CANCELLED", f"The client to {self.address} is closed.") from error
             except urllib3.exceptions.HTTPError as error:
@@ -104,7 +110,7 @@ class HttpConnections:
                 if not (is_kept and is_cut) or time.monotonic() >= end:
                     raise self._lost(error, end) from error
 
-    def _exchange(self, method: str, path: str, body: bytes | None, end: float) -> dict[str, Any]:
+    def _exchange(self, method: str, path: str, body: bytes | None, end: float, most: int) -> dict[str, Any]:
         response = self._pool.urlopen(
             method,
             path,
@@ -120,8 +126,8 @@ class HttpConnections:
         try:
             while piece := response.read(_PIECE):
                 data += piece
-                if len(data) > MAX_MESSAGE:
-                    words = f"Expected an answer of at most {MAX_MESSAGE:,} bytes from {self.address}."
+                if len(data) > most:
+                    words = f"Expected an answer of at most {most:,} bytes from {self.address}."
                     raise RemoteError("RESOURCE_EXHAUSTED", f"{words} Received: more.")
         finally:
             response.close()  # and with it the connection, unless the answer was read to its end
@@ -231,61 +237,35 @@ class RestTransport:
         self._http = HttpConnections(address, tls)
 
     def predict(self, portraits: np.ndarray, version: int | None, timeout: float) -> np.ndarray:
-        """Recovered faces.
-
-        Args:
-            portraits: uint8 [N, side, side, 3], few enough for `MAX_MESSAGE`.
-            version: of the model; None for the one that the server chooses.
-            timeout: seconds.
-
-        Raises:
-            RemoteError: there is no usable answer.
-        """
+        """See `Transport`."""
         signature, given, wanted = FILES
-        files = [{"b64": base64.b64encode(images.encode_png(one)).decode()} for one in portraits]
-        question = {"signature_name": signature, "inputs": {given: files}}
-        answer = self._http.ask(
-            "POST", f"{self._path(version)}:predict", timeout, json.dumps(question).encode()
-        )
-        found = answer.get("outputs")
+        files = [_in_base64(images.encode_png(one)) for one in portraits]
+        found = self._ask(signature, {given: files}, version, timeout)
         if isinstance(found, dict) and "b64" not in found:  # a server that names its only output
             found = found.get(wanted)
         if not isinstance(found, list) or len(found) != len(portraits):
-            received = f"{len(found)}" if isinstance(found, list) else f"{str(answer)[:200]}"
+            received = f"{len(found)}" if isinstance(found, list) else f"{str(found)[:200]}"
             raise bad_answer(f"{len(portraits)} pictures in 'outputs'", received)
         return np.stack([_read_photo(one, portraits.shape[1:]) for one in found])
 
+    def picture(
+        self, data: bytes, options: bytes, version: int | None, timeout: float
+    ) -> dict[str, list[Any]]:
+        """See `Transport`."""
+        signature, *names = PICTURE
+        inputs = dict(zip(names, (_in_base64(data), _in_base64(options)), strict=True))
+        found = self._ask(signature, inputs, version, timeout, MAX_PICTURE)
+        if not isinstance(found, dict):
+            raise bad_answer("outputs by name", f"{str(found)[:200]}")
+        return {name: list(_flat(value)) for name, value in found.items()}
+
     def metadata(self, version: int | None, timeout: float) -> ModelInfo:
-        """What the model says of itself.
-
-        Args:
-            version: of the model; None for the one that the server chooses.
-            timeout: seconds.
-
-        Raises:
-            RemoteError: there is no such model, or it is not one of this package.
-        """
+        """See `Transport`."""
         answer = self._http.ask("GET", f"{self._path(version)}/metadata", timeout)
-        try:
-            found = answer["metadata"]["signature_def"]["signature_def"]
-            signatures: Signatures = {
-                name: {part: _tensors(one.get(part, {})) for part in ("inputs", "outputs")}
-                for name, one in found.items()
-            }
-            number = int(answer["model_spec"]["version"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise bad_answer("the metadata of a model", f"{str(answer)[:200]}") from error
-        return model_info(self.model, number, signatures, FILES)
+        return model_info(self.model, *read_metadata(answer), FILES)
 
     def status(self, timeout: float) -> dict[int, str]:
-        """The state of every version of the model, such as `{1: "AVAILABLE"}`.
-
-        Args:
-            timeout: seconds.
-
-        Raises:
-            RemoteError: there is no such model.
-        """
+        """See `Transport`."""
         answer = self._http.ask("GET", self._path(None), timeout)
         try:
             return {int(one["version"]): str(one["state"]) for one in answer["model_version_status"]}
@@ -296,9 +276,35 @@ class RestTransport:
         """Closes the connections that are not in use; the others when they are done."""
         self._http.close()
 
+    def _ask(
+        self,
+        signature: str,
+        inputs: dict[str, Any],
+        version: int | None,
+        timeout: float,
+        most: int = MAX_MESSAGE,
+    ) -> Any:
+        body = json.dumps({"signature_name": signature, "inputs": inputs}).encode()
+        return self._http.ask("POST", f"{self._path(version)}:predict", timeout, body, most).get("outputs")
+
     def _path(self, version: int | None) -> str:
         path = f"/v1/models/{quote(self.model, safe='')}"
         return path if version is None else f"{path}/versions/{version}"
+
+
+def _in_base64(data: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(data).decode()}
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """The numbers, texts and files of an output as it is in JSON, one after the other."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _flat(part)
+    elif isinstance(value, dict):
+        yield decode_base64(str(value.get("b64")))
+    else:
+        yield value.encode() if isinstance(value, str) else value
 
 
 def decode_base64(text: str | bytes) -> bytes:
@@ -336,11 +342,3 @@ def _read_photo(found: Any, shape: tuple[int, ...]) -> np.ndarray:
             f"a PNG file of {list(shape)}", f"a {picture.format} of {list(picture.pixels.shape)}"
         )
     return picture.pixels
-
-
-def _tensors(infos: Any) -> dict[str, tuple[str, tuple[int, ...] | None]]:
-    return {name: (str(info["dtype"]), _shape(info["tensor_shape"])) for name, info in infos.items()}
-
-
-def _shape(shape: Any) -> tuple[int, ...] | None:
-    return None if shape.get("unknown_rank") else tuple(int(dim["size"]) for dim in shape.get("dim", []))

@@ -35,11 +35,17 @@ PIXELS = ("serving_default", "portrait", "photo")
 FILES = ("recover_bytes", "portrait_bytes", "photo_bytes")
 """Signature, input and output for pictures as PNG files [N]."""
 
+PICTURE = ("recover_picture", "picture_bytes", "options")
+"""Signature and inputs for a whole picture with any number of faces, which only our server has."""
+
 STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 """The states of a served version, by their numbers on the wire."""
 
+MAX_PICTURE = 64 * 2**20
+"""The most bytes in a request or an answer with a whole picture."""
+
 _DTYPES = {1: "DT_FLOAT", 2: "DT_DOUBLE", 3: "DT_INT32", 4: "DT_UINT8", 7: "DT_STRING", 9: "DT_INT64"}
-_UINT8 = 4
+_UINT8, _STRING = 4, 7
 
 # gRPC's status codes: name, number, and the HTTP status with which TensorFlow Serving answers over REST.
 _CODES = (
@@ -137,17 +143,61 @@ class ModelInfo:
     signatures: Signatures
 
 
+@dataclass(frozen=True, eq=False)
+class RemoteFace:
+    """A face that a server found in a picture.
+
+    Attributes:
+        photo: uint8 [side, side, 3], the recovered face; None where `reason` says why there is none.
+        box: x, y, width, height in pixels of the upright picture.
+        score: of the detector, 0 to 1; 0 where it was not asked.
+        found_by: how the face was found.
+        reason: such as `too_small`; empty for a recovered face.
+    """
+
+    photo: np.ndarray | None
+    box: tuple[float, float, float, float]
+    score: float
+    found_by: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class RemotePicture:
+    """What a server recovered from a whole picture.
+
+    Attributes:
+        faces: from the left to the right.
+        pasted: a file of the picture with the recovered faces; empty where that was not asked for, or where
+            no face has a place.
+        notes: what was done to the picture, and noticed.
+    """
+
+    faces: tuple[RemoteFace, ...]
+    pasted: bytes
+    notes: tuple[str, ...]
+
+
 class Transport(Protocol):
-    """One protocol to one server. Every method raises `RemoteError` and returns by the deadline."""
+    """One protocol to one server, for several threads. Every method returns by its deadline.
+
+    `version` is None for the one that the server chooses; `timeout` is in seconds. Every method raises a
+    `RemoteError` where there is no usable answer: no server, no such model, or one of another package.
+    """
 
     def predict(self, portraits: np.ndarray, version: int | None, timeout: float) -> np.ndarray:
-        """Recovered faces uint8 [N, side, side, 3] of portraits of the same kind."""
+        """Recovered faces uint8 [N, side, side, 3] of portraits of the same kind, within `MAX_MESSAGE`."""
+
+    def picture(
+        self, data: bytes, options: bytes, version: int | None, timeout: float
+    ) -> dict[str, list[Any]]:
+        """The outputs of `PICTURE`, flat lists of bytes or numbers, for a file and JSON."""
 
     def metadata(self, version: int | None, timeout: float) -> ModelInfo:
         """What the model says of itself."""
 
     def status(self, timeout: float) -> dict[int, str]:
-        """The state of every version."""
+        """The state of every version, such as `{1: "AVAILABLE"}`."""
 
     def close(self) -> None:
         """Closes all connections."""
@@ -185,6 +235,21 @@ def read_certificates(path: str | Path) -> bytes:
     return data
 
 
+def read_metadata(metadata: Any) -> tuple[int, Signatures]:
+    """Version and signatures from the JSON form of a `GetModelMetadataResponse`.
+
+    Raises:
+        RemoteError: it is none.
+    """
+    try:
+        return int(metadata["model_spec"]["version"]), {
+            name: {part: _tensors(one.get(part, {})) for part in ("inputs", "outputs")}
+            for name, one in metadata["metadata"]["signature_def"]["signature_def"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise bad_answer("the metadata of a model", f"{str(metadata)[:200]}") from error
+
+
 def model_info(name: str, version: int, signatures: Signatures, needed: tuple[str, str, str]) -> ModelInfo:
     """Checks that a served model is one of this package.
 
@@ -212,6 +277,14 @@ def model_info(name: str, version: int, signatures: Signatures, needed: tuple[st
     return ModelInfo(name, version, side, signatures)
 
 
+def _tensors(infos: Any) -> dict[str, tuple[str, tuple[int, ...] | None]]:
+    return {name: (dtype_name(info["dtype"]), _shape(info["tensor_shape"])) for name, info in infos.items()}
+
+
+def _shape(shape: Any) -> tuple[int, ...] | None:
+    return None if shape.get("unknown_rank") else tuple(int(dim["size"]) for dim in shape.get("dim", []))
+
+
 # A message's fields as (number, name, type). A type is a scalar or the name of a message; with `[]` it is
 # repeated, with `{}` a map from strings.
 Schema = Mapping[str, tuple[tuple[int, str, str], ...]]
@@ -228,6 +301,7 @@ _SCHEMA: Schema = {
         (1, "dtype", "int32"),
         (2, "tensor_shape", "tensorflow.TensorShapeProto"),
         (4, "tensor_content", "bytes"),
+        (5, "float_val", "float[]"),
         (7, "int_val", "int32[]"),
         (8, "string_val", "bytes[]"),
     ),
@@ -383,9 +457,17 @@ def uint8_array(tensor: Any, shape: tuple[int, ...]) -> np.ndarray:
     return values.reshape(shape).copy()
 
 
-def dtype_name(number: int) -> str:
-    """The name of a type by its number on the wire."""
-    return _DTYPES.get(number, f"type {number}")
+def plain_list(tensor: Any) -> list[Any]:
+    """The strings or numbers in a `TensorProto` of strings or float32, without its shape."""
+    if tensor.dtype == _STRING:
+        return list(tensor.string_val)
+    values = np.frombuffer(tensor.tensor_content, "<f4") if tensor.tensor_content else tensor.float_val
+    return [float(value) for value in values]
+
+
+def dtype_name(kind: int | str) -> str:
+    """The name of a type by its number on the wire; a name stays."""
+    return kind if isinstance(kind, str) else _DTYPES.get(kind, f"type {kind}")
 
 
 def bad_answer(expected: str, received: str) -> RemoteError:

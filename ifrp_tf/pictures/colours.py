@@ -14,10 +14,12 @@ from PIL import Image, ImageChops, ImageFilter
 
 from ifrp_tf.core.errors import ImageError
 
+VISIBLE, OPAQUE = 8, 250
+"""Of 255: what is fainter is not seen, and what is opaque enough to be the edge of a picture."""
+
 _DEPTHS = (8, 10, 12, 14)
 _HAIR = 0.1
 _DARK = 16.0
-_VISIBLE = 8  # of 255: what is fainter is not seen
 
 
 def used_bits(low: int, high: int, bits: int) -> int:
@@ -243,7 +245,7 @@ def lay_on(
     lowest, highest = (int(level) for level in alpha.getextrema())  # type: ignore[arg-type]
     if lowest == 255:
         return image
-    if highest < _VISIBLE:
+    if highest < VISIBLE:
         message = (
             "expected a picture of which something can be seen, received one that is wholly transparent."
         )
@@ -261,7 +263,7 @@ def lay_on(
 
 def _edge_colour(image: Image.Image, alpha: Image.Image, highest: int) -> tuple[int, int, int]:
     # A picture that is nowhere opaque has an edge all the same: of what is nearly as opaque as it gets.
-    enough = min(250, highest - highest // 32)
+    enough = min(OPAQUE, highest - highest // 32)
     opaque = alpha.point([255 if level >= enough else 0 for level in range(256)])
     near = ImageChops.invert(opaque).filter(ImageFilter.MaxFilter(3))
     edge = ImageChops.multiply(opaque, near)

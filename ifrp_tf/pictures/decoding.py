@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import (
@@ -37,7 +37,7 @@ from PIL import (
 )
 
 from ifrp_tf.core.errors import ConfigError, ImageError
-from ifrp_tf.pictures import avif, colours, tiff
+from ifrp_tf.pictures import avif, colours, pdf, tiff
 from ifrp_tf.pictures.avif import boxes
 
 # Which files are accepted, judged by their first bytes.
@@ -60,10 +60,11 @@ SUFFIXES = {
     "PNG", ".webp": "WEBP", ".bmp": "BMP", ".dib": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".gif": "GIF",
     ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".j2c": "JPEG2000", ".jpc": "JPEG2000", ".jpf": "JPEG2000",
     ".jpx": "JPEG2000", ".avif": "AVIF", ".avifs": "AVIF", ".heic": "HEIC", ".heif": "HEIC", ".hif": "HEIC",
+    ".pdf": "PDF",
 }  # fmt: skip
 """The format that a file's suffix, in lower case, promises. Only notes depend on it: the content decides."""
 
-EXTRAS = {"HEIC": "heic"}
+EXTRAS = {"HEIC": "heic", "PDF": "pdf"}
 """The formats that are read only where an extra of the package is installed, and its name."""
 
 FORMATS = tuple(format for format in dict.fromkeys(SUFFIXES.values()) if format not in EXTRAS)
@@ -80,6 +81,7 @@ _MAGIC = (
     (b"GIF89a", "GIF"),
     (b"\0\0\0\x0cjP  ", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"%PDF", "PDF"),
 )
 _OTHER_PICTURES = (
     (b"8BPS", "a Photoshop document"),
@@ -95,7 +97,6 @@ _OTHER_PICTURES = (
     *((b"P%d" % digit + space, "a Netpbm picture") for digit in range(1, 8) for space in (b"\n", b" ")),
 )
 _OTHER_FILES = (
-    (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x93NUMPY", "a NumPy array"),
@@ -333,6 +334,7 @@ def is_cut(data: bytes, format: str) -> bool:
     return {
         "AVIF": False,
         "HEIC": False,
+        "PDF": b"%%EOF" not in data[-1024:],
         "JPEG2000": b"\xff\xd9" not in data,
         "PNG": b"IEND" not in data,
         "JPEG": b"\xff\xd9" not in data,
@@ -497,7 +499,7 @@ def _without_low_bytes(image: Image.Image, top: int, notes: list[str]) -> Image.
 
 # Decoding and encoding with Pillow.
 
-_OPENERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
+OPENERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
@@ -508,6 +510,8 @@ _OPENERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "AVIF": AvifImagePlugin.AvifImageFile,
     "HEIC": lambda stream, name: _heic(stream, name),
 }
+"""What opens a format, by its name: takes a stream and the name of a file, and reads the header."""
+
 _REDUCIBLE = ("JPEG", "JPEG2000")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -576,7 +580,7 @@ def _quieten() -> None:
 
 
 @contextmanager
-def _without_foreign_warnings() -> Iterator[None]:
+def without_foreign_warnings() -> Iterator[None]:
     """Pillow's warnings are not for our users: what matters becomes a note. May be entered by many threads.
 
     `warnings.catch_warnings` may not: it puts back what another thread has changed meanwhile.
@@ -601,6 +605,7 @@ def decode(
     background: tuple[int, int, int] | None = None,
     *,
     admit: Callable[[int, int], None] | None = None,
+    page: int = 0,
 ) -> Picture:
     """Decodes the picture of a file that is in memory: its first frame or largest page; see `images.read`.
 
@@ -608,6 +613,7 @@ def decode(
         data: The file's bytes.
         background: What is behind transparent pixels, RGB 0-255; None for the mean of the opaque edge.
         admit: Called with width and height, known from the header, before memory is taken for the pixels.
+        page: Of a TIFF or PDF, one of `page_numbers`; 0 for the largest page of a TIFF, the first of a PDF.
 
     Returns:
         The picture.
@@ -633,8 +639,8 @@ def decode(
         reason = "unsupported_format" if is_picture else "not_an_image"
         raise ImageError(reason, accepted, hint="Save it as PNG or JPEG." if is_picture else "")
     try:
-        with _without_foreign_warnings():
-            rgb, notes, stored = _decoded(data, format, background, admit)
+        with without_foreign_warnings():
+            rgb, notes, stored = _decoded(data, format, background, admit, page)
     except ImageError:
         raise
     except Exception as error:  # Pillow's parsers raise whatever they trip over; only ImageError may get out
@@ -651,12 +657,15 @@ def _decoded(
     format: str,
     background: tuple[int, int, int] | None,
     admit: Callable[[int, int], None] | None,
+    page: int,
 ) -> tuple[Image.Image, list[str], tuple[int, int]]:
     """The upright picture, what is to be noted of it, and its size as stored."""
+    if format == "PDF":
+        return _drawn(data, page or 1, admit)
     if format == "TIFF":
         _quieten()
     notes: list[str] = []
-    stream, stored = _stream(data, format, notes)
+    stream, stored = _stream(data, format, notes, page)
     image = _open(data, stream, format)
     size = image.size
     stored = stored or size
@@ -675,14 +684,64 @@ def _decoded(
     return rgb, notes, stored
 
 
-def _stream(data: bytes, format: str, notes: list[str]) -> tuple[io.BytesIO, tuple[int, int] | None]:
+def page_numbers(data: bytes) -> list[int]:
+    """The pages of a file that are pictures of their own, counted from 1.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        Of a TIFF those that are neither masks nor reduced copies, of a PDF all, at most `tiff.COUNTED_PAGES`;
+        `[1]` for every other file, be it a picture or not.
+
+    Raises:
+        ImageError: A PDF cannot be read, or the extra `pdf` is not installed.
+
+    Example:
+
+    >>> page_numbers(encode_png(np.zeros((16, 16, 3), np.uint8)))
+    [1]
+    """
+    if data[:4] == b"%PDF":
+        return list(range(1, min(pdf.count(data), tiff.COUNTED_PAGES) + 1))
+    found = tiff.pages(data)[0] if data and sniff(data)[0] == "TIFF" else []
+    return sorted({page.number for page in found if page.width and not page.aside}) or [1]
+
+
+def _drawn(
+    data: bytes, page: int, admit: Callable[[int, int], None] | None
+) -> tuple[Image.Image, list[str], tuple[int, int]]:
+    notes: list[str] = []
+
+    def fit(width: float, height: float) -> float:
+        shrink = (0.999 * MAX_PIXELS / (width * height + 1.0)) ** 0.5  # sides are rounded up
+        return min(1.0, (MAX_SIDE - 1) / max(width, height, 1.0), shrink)
+
+    def checked(width: int, height: int) -> None:
+        check_size(width, height)
+        if admit is not None:
+            admit(width, height)
+
+    image = pdf.draw(data, page, fit, checked, notes)
+    return image, notes, image.size
+
+
+def _stream(
+    data: bytes, format: str, notes: list[str], page: int
+) -> tuple[io.BytesIO, tuple[int, int] | None]:
     """What is to be opened, and its size where another one is opened in its place: the page of a TIFF."""
     found, count = tiff.pages(data) if format == "TIFF" else ([], 0)
+    if page > 1 or (page and count > 1):
+        found = [one for one in found if one.number == page]
+        if not found:
+            raise ImageError("no_page", f"expected a page from 1 to {max(count, 1)}, received {page}.")
     picture = tiff.picture_of(found) if found else None
     if picture is None:
         return io.BytesIO(data), None
     stored = picture.width, picture.height
-    if count > 1:
+    if count > 1 and page:
+        notes.append(f"page {page} of {count}")
+    elif count > 1:
         many = "several" if count >= tiff.COUNTED_PAGES else count
         which = "first used" if picture.offset == found[0].offset else f"number {picture.number} used"
         largest = "" if picture.offset == found[0].offset else ", the largest of full resolution"
@@ -733,7 +792,7 @@ def _low_bytes(
     def again() -> Image.Image | None:
         if planes or not all(re.fullmatch(r"(R|G|B|A|RGB|RGBA);16[LBN]", kind) for kind in kinds):
             return None
-        other = _OPENERS[format](io.BytesIO(stream.getbuffer()), "")
+        other = OPENERS[format](io.BytesIO(stream.getbuffer()), "")
         tiff.mend_planes(other)
         other.tile = [tile._replace(args=_with_other_byte(tile)) for tile in other.tile]
         other.load()
@@ -767,7 +826,7 @@ def _open(data: bytes, stream: io.BytesIO, format: str) -> ImageFile.ImageFile:
     inside = _sizes_inside(data, format)
     for size in inside:
         check_size(*size, reducible=format in _REDUCIBLE)
-    image = _OPENERS[format](stream, "")
+    image = OPENERS[format](stream, "")
     check_size(*image.size, reducible=format in _REDUCIBLE)
     if format == "JPEG2000":
         if image.size != inside[0]:
@@ -777,7 +836,7 @@ def _open(data: bytes, stream: io.BytesIO, format: str) -> ImageFile.ImageFile:
         if profile := jpeg2000_profile(data):
             image.info["icc_profile"] = profile
     if format == "PNG":  # checks what decoding skips: the checksums of the pixel data
-        _OPENERS[format](io.BytesIO(data), "").verify()
+        OPENERS[format](io.BytesIO(data), "").verify()
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         # A tile is allocated whole, whatever the size of the picture.
         tile = [int(image.tag_v2.get(tag, 1)) for tag in (322, 323)]
@@ -854,12 +913,13 @@ def _fault(error: Exception, data: bytes, format: str) -> ImageError:
     return ImageError("corrupt", f"the {format} data is damaged: {said}.")
 
 
-def encode_png(pixels: np.ndarray, text: Mapping[str, str] | None = None) -> bytes:
+def encode_png(pixels: np.ndarray, text: Mapping[str, str] | None = None, **beside: Any) -> bytes:
     """A PNG that holds the pixels, the given text and nothing else: no profile, no date, no place.
 
     Args:
         pixels: uint8 [H, W, 3], RGB, 0-255.
         text: Text chunks; a key has 1 to 79 Latin-1 characters. Written in the order of the keys.
+        **beside: More for Pillow, such as `dpi`: see `encoding.encode_like`.
 
     Returns:
         The file's bytes; equal for equal arguments.
@@ -879,8 +939,12 @@ def encode_png(pixels: np.ndarray, text: Mapping[str, str] | None = None) -> byt
         if not 1 <= len(key) <= 79 or not key.isprintable() or max(key) > "\xff" or "\0" in value:
             raise ConfigError(f"expected a key of 1 to 79 Latin-1 characters for a text, received {key!r}.")
         # A file name may hold bytes that are no text; they are written as escapes.
-        info.add_text(key, value.encode("utf-8", "backslashreplace").decode())
+        value = value.encode("utf-8", "backslashreplace").decode()
+        add = info.add_itxt if key.startswith("XML:") else info.add_text  # where XMP is looked for
+        add(key, value)
     stream = io.BytesIO()
     # Of a photograph the longer searches of other strategies save 2.5 % and take four times as long.
-    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", pnginfo=info, compress_type=zlib.Z_RLE)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        stream, "PNG", pnginfo=info, compress_type=zlib.Z_RLE, **beside
+    )
     return stream.getvalue()

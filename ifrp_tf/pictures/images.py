@@ -47,26 +47,29 @@ WHITE = (255, 255, 255)
 _HALF_RANGE = 127.5
 
 
-def read(source: str | Path | bytes, *, background: tuple[int, int, int] | None = None) -> Picture:
+def read(
+    source: str | Path | bytes, *, background: tuple[int, int, int] | None = None, page: int = 0
+) -> Picture:
     """Reads a picture: a JPEG, PNG, WebP, BMP, TIFF, GIF, JPEG 2000 or AVIF, recognised by its content.
 
     The pixels come upright (EXIF), in 8-bit sRGB (profiles, gamma, CMYK, grey, palettes, 16 bits), laid on
     the background where they are transparent, from the first frame, or the largest page of a TIFF. Of a
     JPEG, JPEG 2000 or TIFF of more than `MAX_PIXELS` a smaller version is decoded. What was done is in the
-    notes. HEIC is read where the extra `heic` is installed. The size is judged by the header, before any
-    pixel is decoded. May be called from several threads.
+    notes. HEIC and pages of a PDF are read where the extras `heic` and `pdf` are installed. The size is
+    judged by the header, before any pixel is decoded. May be called from several threads.
 
     Args:
         source: A path, always literal, or the bytes of a file.
         background: What is behind transparent pixels, RGB 0-255; None for the mean of the opaque edge.
+        page: Of a TIFF or PDF, as in `decoding.decode`.
 
     Returns:
         The picture: uint8 [H, W, 3] and what is known of it.
 
     Raises:
         ImageError: With the reason `missing`, `not_a_file`, `unreadable`, `empty`, `not_an_image`,
-            `unsupported_format`, `truncated`, `corrupt`, `too_large`, `too_small`, `too_elongated`,
-            `not_finite` or `transparent`.
+            `unsupported_format`, `no_page`, `truncated`, `corrupt`, `too_large`, `too_small`,
+            `too_elongated`, `not_finite` or `transparent`.
         ConfigError: The background is not a colour.
 
     Example:
@@ -80,7 +83,7 @@ def read(source: str | Path | bytes, *, background: tuple[int, int, int] | None 
         name, suffix = repr(str(source)), Path(source).suffix.lower()
     try:
         data = read_bytes(source, MAX_FILE_BYTES) if isinstance(source, str | Path) else source
-        picture = decode(data, background)
+        picture = decode(data, background, page=page)
     except ImageError as error:
         raise ImageError(error.reason, f"{name}: {error.message}", hint=error.hint) from error
     if suffix and SUFFIXES.get(suffix) != picture.format:

@@ -1,8 +1,9 @@
 """The rules of `images.py` inside a TensorFlow graph, for a served model that is given files.
 
 Only PNG and JPEG, and only small ones: the header is judged before anything is decoded, because TensorFlow
-would decode a picture of 20,000 x 20,000 pixels without complaint. EXIF orientation and colour profiles are
-ignored; whoever needs them decodes with `images.read` and uses the signature that takes pixels.
+would decode a picture of 20,000 x 20,000 pixels without complaint. EXIF orientation is obeyed (`orientation`)
+and transparency laid on the mean of the opaque edge, as `images.read` does; colour profiles are ignored:
+whoever needs them decodes with `images.read` and uses the signature that takes pixels.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from ifrp_tf.core.types import Tensor
+from ifrp_tf.pictures.colours import OPAQUE, VISIBLE
 from ifrp_tf.pictures.decoding import MAX_ASPECT, MAX_SIDE, MIN_SIDE
+from ifrp_tf.release import orientation
 
 MAX_BYTES = 2 * 2**20
 """The longest file that is decoded in a graph."""
@@ -27,8 +30,8 @@ _PNG_HEADER_BYTES = 33
 def decode_portrait(data: Tensor, side: int) -> Tensor:
     """Decodes a PNG or JPEG and letterboxes it as `images.letterbox` does.
 
-    Equal to `images.read` and `images.letterbox` up to one level where the file has no EXIF orientation, no
-    colour profile and 8 bits a channel.
+    Equal to `images.read` and `images.letterbox` up to one level where the file has no colour profile and 8
+    bits a channel.
 
     Args:
         data: string scalar, the bytes of a file of at most `MAX_BYTES` and `MAX_PIXELS`.
@@ -79,19 +82,37 @@ def _decode_png(data: Tensor) -> Tensor:
     width, height = tf.unstack(tf.reduce_sum(tf.reshape(header, (2, 4)) * places, axis=1))
     begins_well = tf.strings.substr(data, 12, 4) == b"IHDR"
     data = _require(data, begins_well, ["portrait_bytes: expected a PNG header. Received:", _start(data)])
+    # Old versions of ImageMagick write it so, compressed; unread, it would be a face on its side.
+    has_profile = tf.size(tf.strings.split(data, b"Raw profile type exif")) > 1
+    data = _require(
+        data, ~has_profile, ["portrait_bytes: expected EXIF, if any, in an eXIf chunk of the PNG."]
+    )
     pixels = tf.io.decode_png(_require_size(data, width, height), channels=4)
     is_opaque = tf.reduce_all(pixels[..., 3] == 255)
-    return tf.cond(is_opaque, lambda: pixels[..., :3], lambda: _on_white(pixels))
+    pixels = tf.cond(is_opaque, lambda: pixels[..., :3], lambda: _on_its_edge(pixels))
+    return orientation.turn(pixels, orientation.of_png(data))
 
 
 def _decode_jpeg(data: Tensor) -> Tensor:
     height, width, _ = tf.unstack(tf.cast(tf.image.extract_jpeg_shape(data), tf.int64))
-    return tf.io.decode_jpeg(_require_size(data, width, height), channels=3, dct_method="INTEGER_ACCURATE")
+    data = _require_size(data, width, height)
+    pixels = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+    return orientation.turn(pixels, orientation.of_jpeg(data))
 
 
-def _on_white(pixels: Tensor) -> Tensor:
+def _on_its_edge(pixels: Tensor) -> Tensor:
+    """`colours.lay_on` without a background."""
     colours, alpha = tf.cast(pixels[..., :3], tf.int32), tf.cast(pixels[..., 3:], tf.int32)
-    return tf.cast((colours * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
+    highest = tf.reduce_max(alpha)
+    words = "portrait_bytes: expected a picture of which something can be seen. Received a transparent one."
+    alpha = _require(alpha, highest >= VISIBLE, [words])
+    opaque = alpha[..., 0] >= tf.minimum(OPAQUE, highest - highest // 32)
+    other = tf.cast(~opaque, tf.float32)[None, :, :, None]
+    edge = opaque & (tf.nn.max_pool2d(other, 3, 1, "SAME")[0, :, :, 0] > 0)
+    edge = tf.cond(tf.reduce_any(edge), lambda: edge, lambda: opaque)
+    mean = tf.reduce_mean(tf.cast(tf.boolean_mask(colours, edge), tf.float64), axis=0)
+    background = tf.cast(tf.floor(mean + 0.5), tf.int32)
+    return tf.cast((colours * alpha + background * (255 - alpha) + 127) // 255, tf.uint8)
 
 
 def _require_size(data: Tensor, width: Tensor, height: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ifrp_tf.serving.metrics import Metrics
-from ifrp_tf.serving.model import Arrays, Refusal, Signature, refusal
+from ifrp_tf.serving.signature import Arrays, Refusal, Signature, refusal
 
 Done = Callable[[Arrays | None, Refusal | None], None]
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import tensorflow as tf
 
-from ifrp_tf.serving.model import Arrays, Refusal, Signature, Spec
+from ifrp_tf.serving.signature import Arrays, Refusal, Signature, Spec
 
 MAX_FILLED = 2**22
 """Most elements of a tensor that is given by fewer values than it has elements."""
@@ -108,12 +108,19 @@ def to_arrays(request: Mapping[str, Any], signature: Signature) -> Arrays:
         {'portrait_bytes': array([b'\\x89PNG\\r\\n'], dtype=object)}
     """
     if "instances" in request:
+        if signature.is_single:
+            form = '{"inputs": {"picture_bytes": {"b64": "..."}}}'
+            raise _bad(f"Expected one picture for {signature.name!r}, as {form}. Received: instances.")
         columns = _columns(request["instances"], signature)
     else:
         columns = request["inputs"]
         if not isinstance(columns, dict) or _is_bytes(columns):
             columns = {_only(signature): columns}
     signature.check_names(columns)
+    for key, values in columns.items():
+        first = values[0] if isinstance(values, list) and values else values
+        if _is_bytes(first) and not signature.inputs[key].is_string:
+            signature.refuse_files(key)
     return {key: _array(key, values, signature.inputs[key]) for key, values in columns.items()}
 
 
@@ -159,9 +166,10 @@ def _columns(instances: Any, signature: Signature) -> dict[str, list[Any]]:
 
 
 def _only(signature: Signature) -> str:
-    if len(signature.inputs) != 1:
-        raise _bad(f"Expected values by name, of {sorted(signature.inputs)}. Received: values without names.")
-    return next(iter(signature.inputs))
+    names = signature.required
+    if len(names) != 1:
+        raise _bad(f"Expected values by name, of {sorted(names)}. Received: values without names.")
+    return next(iter(names))
 
 
 def _array(key: str, values: Any, spec: Spec) -> np.ndarray:

@@ -17,8 +17,8 @@ from tensorflow_serving.apis import (
 )
 
 from ifrp_tf.serving.codec import read_tensors, write_tensor
-from ifrp_tf.serving.model import Refusal, refusal
 from ifrp_tf.serving.service import Service
+from ifrp_tf.serving.signature import Refusal, refusal
 
 Answer = Callable[[Any, float | None], Awaitable[Any]]
 

@@ -1,4 +1,4 @@
-"""Served models: one version's signatures, the versions of a folder as they come and go, refusals."""
+"""Served models: one version and its signatures, and the versions of a folder as they come and go."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ifrp_tf.client.wire import GRPC_NUMBERS, HTTP_STATUSES
-from ifrp_tf.core.errors import IfrpError, ModelError, ServingError
+from ifrp_tf.client.wire import FILES, PICTURE, PIXELS
+from ifrp_tf.core.errors import IfrpError, ModelError
 from ifrp_tf.core.files import missing_hint
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.serving.metrics import Metrics
+from ifrp_tf.serving.pictures import FileSignature, PictureSignature, definition, side_of
+from ifrp_tf.serving.signature import Refusal, Signature, refusal
 
 LOADING, AVAILABLE, END = "LOADING", "AVAILABLE", "END"
 """What a version can be at, spelled as in TensorFlow Serving."""
@@ -29,209 +30,9 @@ WARM_UP = "assets.extra/tf_serving_warmup_requests"
 MAX_WARM_UP = 1000
 DEFAULT_SIGNATURE = "serving_default"
 
-MAX_MESSAGE = 1000
-"""Longest error message in characters: gRPC carries it in a header, and clients refuse long headers."""
-
-Arrays = dict[str, np.ndarray]
-"""Tensors by name; strings as arrays of bytes objects."""
-
 _REMEMBERED = 16
-# Codes that TensorFlow's errors may keep on their way to a client; others become INTERNAL.
-_KEPT_CODES = {
-    GRPC_NUMBERS[name]: name
-    for name in (
-        "CANCELLED",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "RESOURCE_EXHAUSTED",
-        "UNIMPLEMENTED",
-        "UNAVAILABLE",
-    )
-}
 
 _log = logging.getLogger("ifrp_tf.serving")
-
-
-class Refusal(ServingError):
-    """A request that is answered with an error.
-
-    Args:
-        code: the name of a gRPC status code, one of `HTTP_STATUSES`.
-        message: what was expected, what was received.
-        hint: one sentence saying what to do about it; may be empty.
-        overloaded: refused only because the queue is full: the HTTP status is 429 then, not 503.
-
-    Example:
-        >>> Refusal("NOT_FOUND", "No such model.").http
-        404
-    """
-
-    def __init__(self, code: str, message: str, *, hint: str = "", overloaded: bool = False) -> None:
-        super().__init__(message, hint=hint)
-        self.code = code
-        self.overloaded = overloaded
-
-    @property
-    def http(self) -> int:
-        """HTTP status of the answer."""
-        return 429 if self.overloaded else HTTP_STATUSES[self.code]
-
-    @property
-    def words(self) -> str:
-        """Message and hint on one line, of `MAX_MESSAGE` characters at most."""
-        words = " ".join(str(self).split())
-        return words if len(words) <= MAX_MESSAGE else f"{words[: MAX_MESSAGE - 3]}..."
-
-
-def refusal(error: BaseException) -> Refusal:
-    """The refusal for any error of a model: with the error's code where it has one, else INTERNAL.
-
-    Args:
-        error: what running the model raised, such as a `tf.errors.OpError`.
-
-    Returns:
-        The error itself if it is a refusal; else one without traces of the graph in its message.
-    """
-    if isinstance(error, Refusal):
-        return error
-    code = _KEPT_CODES.get(getattr(error, "error_code", None) or 0, "INTERNAL")
-    return Refusal(code, _plain(str(getattr(error, "message", "") or error)) or type(error).__name__)
-
-
-def _plain(message: str) -> str:
-    # A failed assertion inside a function: its place in the graph, then "assertion failed: [a] [b]".
-    found = re.search(r"assertion failed: ((?:\[[^\n]*?\] ?)+)", message)
-    if found:
-        return " ".join(part.strip() for part in re.findall(r"\[(.*?)\](?= \[|\s*$)", found[1]))
-    lines = [line.strip() for line in message.splitlines()]
-    kept = [line for line in lines if line and not re.match(r"\[\[|Detected at|Graph execution|File ", line)]
-    return " ".join(kept).split(" [[")[0].split(" [Op:")[0]
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a signature says about one tensor.
-
-    Attributes:
-        dtype: NumPy's type; `object` for strings.
-        shape: None for an axis of any size; None in all for any shape.
-    """
-
-    dtype: np.dtype
-    shape: tuple[int | None, ...] | None
-
-    @property
-    def is_string(self) -> bool:
-        """Whether the elements are bytes."""
-        return bool(self.dtype == np.dtype(object))
-
-    def __str__(self) -> str:
-        name = "string" if self.is_string else self.dtype.name
-        if self.shape is None:
-            return f"{name} of any shape"
-        return f"{name} [{', '.join('N' if side is None else str(side) for side in self.shape)}]"
-
-    def fits(self, array: np.ndarray) -> bool:
-        """Whether an array is of this type and shape.
-
-        Args:
-            array: any.
-        """
-        kind = np.dtype(object) if array.dtype.kind in "OSU" else array.dtype
-        if kind != self.dtype:
-            return False
-        return self.shape is None or (
-            array.ndim == len(self.shape)
-            and all(
-                side is None or side == given for side, given in zip(self.shape, array.shape, strict=True)
-            )
-        )
-
-
-class Signature:
-    """A function of a loaded model.
-
-    Attributes:
-        name: under which it is asked for.
-        inputs, outputs: name -> `Spec`.
-        batched: the first axis of every input and output is the batch, so requests may share a call.
-    """
-
-    def __init__(self, name: str, definition: Any, function: Any) -> None:
-        self.name = name
-        self.inputs = {key: _spec(info) for key, info in definition.inputs.items()}
-        self.outputs = {key: _spec(info) for key, info in definition.outputs.items()}
-        specs = [*self.inputs.values(), *self.outputs.values()]
-        self.batched = bool(self.inputs) and all(spec.shape and spec.shape[0] is None for spec in specs)
-        self._function = function
-
-    def check_names(self, names: Iterable[str]) -> None:
-        """Makes sure that there are all inputs, and no others.
-
-        Args:
-            names: of the inputs.
-
-        Raises:
-            Refusal: INVALID_ARGUMENT, saying which are expected.
-        """
-        given = sorted(names)
-        missing, extra = sorted(set(self.inputs) - set(given)), sorted(set(given) - set(self.inputs))
-        if missing or extra:
-            raise Refusal(
-                "INVALID_ARGUMENT",
-                f"Expected the inputs {sorted(self.inputs)} of signature {self.name!r}. "
-                f"Received: {[name[:100] for name in given[:16]]}.",
-                hint=f"Missing: {', '.join(missing) or 'none'}; unknown: {len(extra)}.",
-            )
-
-    def check(self, inputs: Mapping[str, np.ndarray]) -> int:
-        """Makes sure that inputs fit.
-
-        Args:
-            inputs: by name.
-
-        Returns:
-            How many rows there are; 1 where the signature has no batch axis.
-
-        Raises:
-            Refusal: INVALID_ARGUMENT, saying what was expected and received.
-        """
-        self.check_names(inputs)
-        for key, spec in self.inputs.items():
-            if not spec.fits(inputs[key]):
-                received = Spec(
-                    np.dtype(object) if inputs[key].dtype.kind in "OSU" else inputs[key].dtype,
-                    tuple(inputs[key].shape),
-                )
-                raise Refusal("INVALID_ARGUMENT", f"{key}: expected {spec}. Received: {received}.")
-        if not self.batched:
-            return 1
-        rows = {key: len(array) for key, array in inputs.items()}
-        if len(set(rows.values())) > 1:
-            raise Refusal("INVALID_ARGUMENT", f"Expected as many rows in every input. Received: {rows}.")
-        return next(iter(rows.values()))
-
-    def run(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
-        """Calls the model.
-
-        Args:
-            inputs: as `check` wants them.
-
-        Returns:
-            All outputs.
-
-        Raises:
-            Refusal: the model refused, or failed.
-        """
-        try:
-            tensors = {
-                key: tf.constant(array, tf.string if self.inputs[key].is_string else None)
-                for key, array in inputs.items()
-            }
-            outputs = self._function(**tensors)
-            return {key: np.asarray(value.numpy()) for key, value in outputs.items()}
-        except Exception as error:  # whatever it is, the caller gets an answer and the server goes on
-            raise refusal(error) from error
 
 
 class ServedModel:
@@ -242,6 +43,7 @@ class ServedModel:
         version: its number.
         folder: the version folder.
         trust: load it even if its files do not match `SHA256SUMS`.
+        pictures: whether a model of portraits is asked for whole pictures too, as `recover_picture`.
 
     Raises:
         ModelError: it cannot be loaded, or does not answer its own warm-up requests.
@@ -251,11 +53,14 @@ class ServedModel:
         >>> model.signature("serving_default").run({"portrait": portraits})["photo"]  # doctest: +SKIP
     """
 
-    def __init__(self, name: str, version: int, folder: str | Path, *, trust: bool = False) -> None:
+    def __init__(
+        self, name: str, version: int, folder: str | Path, *, trust: bool = False, pictures: bool = True
+    ) -> None:
         folder = Path(folder)
         self.name, self.version = name, version
+        fingerprint = "unknown"
         if not trust or (folder / model_folder.CHECKSUMS).is_file():
-            model_folder.verify(folder, trust=trust)
+            fingerprint = model_folder.verify(folder, trust=trust)
         try:
             self.definitions = _definitions(folder)
             loaded = tf.saved_model.load(str(folder))
@@ -266,6 +71,10 @@ class ServedModel:
         self._signatures = {
             key: Signature(key, self.definitions[key], function) for key, function in functions.items()
         }
+        if side := side_of(self._signatures.get(PIXELS[0])):
+            self._add(functions, side, fingerprint, pictures)
+        for signature in self._signatures.values():
+            signature.siblings = self._signatures
         if not self._signatures:
             raise ModelError(f"Expected a signature in the model {str(folder)!r}. Received: none.")
         self.warmed_up = self._warm_up(folder / WARM_UP)
@@ -287,6 +96,16 @@ class ServedModel:
                 hint=f"Available: {', '.join(sorted(self._signatures))}.",
             )
         return self._signatures[wanted]
+
+    def _add(self, functions: dict[str, Any], side: int, fingerprint: str, pictures: bool) -> None:
+        """What our server does for a model of portraits beside its graph."""
+        if FILES[0] in functions:
+            files = self.definitions[FILES[0]], functions[FILES[0]]
+            self._signatures[FILES[0]] = FileSignature(*files, side)
+        if pictures and PICTURE[0] not in functions:
+            name = f"{self.name}/{self.version}"
+            self.definitions[PICTURE[0]] = definition()
+            self._signatures[PICTURE[0]] = PictureSignature(self._signatures[PIXELS[0]], name, fingerprint)
 
     def _warm_up(self, path: Path) -> int:
         from tensorflow_serving.apis import prediction_log_pb2
@@ -325,13 +144,6 @@ def _definitions(folder: Path) -> dict[str, Any]:
     raise ModelError(f"Expected a graph tagged 'serve' in {str(folder)!r}. Received: none.")
 
 
-def _spec(info: Any) -> Spec:
-    dtype = np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype)
-    if info.tensor_shape.unknown_rank:
-        return Spec(dtype, None)
-    return Spec(dtype, tuple(None if axis.size < 0 else axis.size for axis in info.tensor_shape.dim))
-
-
 @dataclass(frozen=True)
 class Status:
     """What became of a version.
@@ -357,6 +169,7 @@ class Versions:
         base_path: folder whose numbered folders are the versions.
         poll_seconds: between two looks at the folder; 0 or less = look once.
         trust: load versions whose checksums do not match.
+        pictures: as in `ServedModel`.
         metrics: gets the loads.
 
     Example:
@@ -371,10 +184,12 @@ class Versions:
         *,
         poll_seconds: float = 1.0,
         trust: bool = False,
+        pictures: bool = True,
         metrics: Metrics | None = None,
     ) -> None:
         self.name, self.base_path = name, Path(base_path)
-        self._poll_seconds, self._trust, self._metrics = poll_seconds, trust, metrics or Metrics()
+        self._poll_seconds, self._trust, self._pictures = poll_seconds, trust, pictures
+        self._metrics = metrics or Metrics()
         self._current: ServedModel | None = None
         self._statuses: dict[int, Status] = {}
         self._broken: dict[int, object] = {}
@@ -489,7 +304,7 @@ class Versions:
     def _load(self, version: int, folder: Path) -> bool:
         self._set(Status(version, LOADING))
         try:
-            model = ServedModel(self.name, version, folder, trust=self._trust)
+            model = ServedModel(self.name, version, folder, trust=self._trust, pictures=self._pictures)
         except (IfrpError, OSError) as error:
             message = " ".join(str(error).split())
             self._set(Status(version, END, "FAILED_PRECONDITION", message[:1000]))

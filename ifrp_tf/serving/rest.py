@@ -23,8 +23,8 @@ from aiohttp.http_exceptions import LineTooLong
 from google.protobuf import json_format
 
 from ifrp_tf.serving import codec, metrics
-from ifrp_tf.serving.model import Refusal, refusal
 from ifrp_tf.serving.service import Service
+from ifrp_tf.serving.signature import Refusal, refusal
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 HEALTH_PATH = "/healthz"

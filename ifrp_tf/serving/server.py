@@ -18,6 +18,7 @@ from ifrp_tf.release import folder
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _PACKAGES = ("aiohttp", "prometheus_client")
+_WAITING_PICTURES = 8
 
 _log = logging.getLogger("ifrp_tf.serving")
 
@@ -46,6 +47,7 @@ class Options:
         tensorflow_session_parallelism: threads; 0 = one a core.
         drain_seconds: how long requests under way may take once the server is asked to stop, 0 to 20.
         trust: load versions whose checksums do not match.
+        pictures: also recover whole pictures (signature recover_picture); the first one loads the detector.
 
     Raises:
         ConfigError: a setting is out of range, or a file cannot be read.
@@ -76,6 +78,7 @@ class Options:
     tensorflow_session_parallelism: int = 0
     drain_seconds: float = 15.0
     trust: bool = False
+    pictures: bool = True
 
     def __post_init__(self) -> None:
         ranges = {
@@ -190,6 +193,7 @@ class Server:
             options.model_base_path,
             poll_seconds=options.file_system_poll_wait_seconds,
             trust=options.trust,
+            pictures=options.pictures,
             metrics=self.metrics,
         )
         self.batcher = Batcher(
@@ -199,7 +203,11 @@ class Server:
             threads=options.num_batch_threads,
             metrics=self.metrics,
         )
-        self.service = Service(self.versions, self.batcher, self.metrics)
+        # Whole pictures take seconds: one at a time, and portraits do not wait for them.
+        self.pictures = Batcher(
+            max_batch_size=0, timeout=0.0, capacity=_WAITING_PICTURES, threads=1, metrics=self.metrics
+        )
+        self.service = Service(self.versions, self.batcher, self.metrics, self.pictures)
         rest = Rest(
             self.service,
             timeout=1e-3 * options.rest_api_timeout_in_ms,
@@ -253,7 +261,8 @@ class Server:
         self.service.draining = True
         await asyncio.gather(self._grpc.stop(grace), self._http.stop(grace))
         await asyncio.to_thread(self.versions.stop)
-        await asyncio.to_thread(self.batcher.close, 1.0)
+        for batcher in (self.batcher, self.pictures):
+            await asyncio.to_thread(batcher.close, 1.0)
 
     def _listen(self, host: str) -> None:
         import grpc

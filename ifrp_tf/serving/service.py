@@ -13,7 +13,8 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from ifrp_tf.client.wire import GRPC_NUMBERS
 from ifrp_tf.serving.batching import Batcher, Done, Job, late
 from ifrp_tf.serving.metrics import Metrics
-from ifrp_tf.serving.model import Arrays, Refusal, ServedModel, Signature, Versions
+from ifrp_tf.serving.model import ServedModel, Versions
+from ifrp_tf.serving.signature import Arrays, Refusal, Signature
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,14 @@ class Service:
         versions: of the model.
         batcher: runs it.
         metrics: gets outcomes and durations.
+        slow: runs what takes seconds, beside the others; `batcher` if None.
     """
 
-    def __init__(self, versions: Versions, batcher: Batcher, metrics: Metrics) -> None:
+    def __init__(
+        self, versions: Versions, batcher: Batcher, metrics: Metrics, slow: Batcher | None = None
+    ) -> None:
         self.versions, self.batcher, self.metrics = versions, batcher, metrics
+        self.slow = slow or batcher
         self.draining = False
 
     @property
@@ -76,14 +81,15 @@ class Service:
         deadline = time.monotonic() + timeout if timeout is not None else float("inf")
         if deadline <= time.monotonic():
             raise late()
-        size = self.batcher.max_batch_size if signature.batched else 0
+        batcher = self.slow if signature.is_single else self.batcher
+        size = batcher.max_batch_size if signature.batched else 0
         loop = asyncio.get_running_loop()
         jobs, futures = [], []
         for part, count in split(inputs, rows, size):
             future: asyncio.Future[Arrays] = loop.create_future()
             jobs.append(Job(signature, part, count, deadline, _teller(loop, future)))
             futures.append(future)
-        self.batcher.submit(jobs)
+        batcher.submit(jobs)
         try:
             async with asyncio.timeout(timeout):
                 return _join([await future for future in futures])
@@ -92,7 +98,7 @@ class Service:
         finally:
             for future in futures:
                 future.cancel()
-            self.batcher.cancel(jobs)
+            batcher.cancel(jobs)
 
     def metadata(
         self, name: str, version: int | None, label: str

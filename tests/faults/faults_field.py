@@ -1,6 +1,8 @@
-"""Faults 101-116: sound files of strangers that came out garbled, black or small without a word."""
+"""Faults 101-118: sound files of strangers that came out garbled, black or small without a word."""
 
 import builtins
+import importlib.util
+import io
 import subprocess
 import sys
 import warnings
@@ -16,7 +18,7 @@ from pictures import scene
 from PIL import Image
 
 from ifrp_tf.core.errors import ImageError
-from ifrp_tf.pictures import images
+from ifrp_tf.pictures import decoding, encoding, images
 
 
 def shows(pixels, expected, off):
@@ -273,7 +275,7 @@ def chatterers(folder: Path) -> Path:
 def nothing_on_the_terminal(folder: Path) -> None:
     code = (
         "import sys, warnings; warnings.simplefilter('always')\n"
-        "from ifrp_tf.pictures import images\n"
+        "from ifrp_tf.pictures import decoding, encoding, images\n"
         "for name in sys.argv[1:]:\n"
         "    try: images.read(name)\n"
         "    except images.ImageError: pass\n"
@@ -287,6 +289,46 @@ def nothing_on_the_terminal(folder: Path) -> None:
         warnings.simplefilter("always")
         images.read(folder / "exif.jpg")
     assert not seen
+
+
+def documents(_: Path) -> list[bytes]:
+    first, second = Image.fromarray(scene()), Image.fromarray(255 - scene())
+    made = []
+    for format in ("TIFF", "PDF") if importlib.util.find_spec("pypdfium2") else ("TIFF",):
+        stream = io.BytesIO()
+        first.save(stream, format, save_all=True, append_images=[second], resolution=300, quality=100)
+        made.append(stream.getvalue())
+    return made
+
+
+def by_their_number(made: list[bytes]) -> None:
+    for data in made:
+        assert decoding.page_numbers(data) == [1, 2]
+        for page, expected in ((1, scene()), (2, 255 - scene())):
+            assert np.abs(images.read(data, page=page).pixels.astype(int) - expected).mean() < 8
+        with pytest.raises(ImageError, match="from 1 to 2"):
+            images.read(data, page=3)
+
+
+def beside_pixels(_: Path) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x013B] = 6, "Ada"
+    return pictures.save(
+        scene(),
+        "JPEG",
+        exif=exif,
+        dpi=(300, 300),
+        icc_profile=pictures.icc(b"RGB ", strangers.SRGB, 1.8, "g"),
+    )
+
+
+def kept_with_the_pixels(made: bytes) -> None:
+    pixels = images.read(made).pixels
+    data, suffix = encoding.encode_like(pixels, made, {"ifrp_tf": "generated face"})
+    before, after = Image.open(io.BytesIO(made)), Image.open(io.BytesIO(data))
+    assert (suffix, after.info["dpi"], after.getexif()[0x013B]) == (".jpg", (300, 300), "Ada")
+    assert after.info["icc_profile"] == before.info["icc_profile"]
+    assert np.abs(images.read(data).pixels.astype(int) - pixels).mean() < 5
 
 
 ROWS = [
@@ -306,4 +348,6 @@ ROWS = [
     Fault(114, "a cut-out head", cut_outs, on_its_own_edge),
     Fault(115, "wholly transparent", invisible, Refused("transparent", "wholly transparent")),
     Fault(116, "what makes Pillow and libtiff talk", chatterers, nothing_on_the_terminal),
+    Fault(117, "pages of PDF and TIFF", documents, by_their_number),
+    Fault(118, "a pasted picture", beside_pixels, kept_with_the_pixels),
 ]

@@ -1,11 +1,19 @@
 """The files in `deploy/` agree with each other, with the server's flags and with what is shipped.
 
-No container is started. That the flags, the check of health and the probes work, `test_readme.py` tries on
-our server.
+No container is started, and no image built. That the flags, the check of health and the probes work,
+`test_readme.py` tries on our server.
 """
+
+import fnmatch
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
+from absl import flags as absl_flags
 from deployment import (
     DEPLOY,
     compose,
@@ -21,6 +29,7 @@ from deployment import (
 from google.protobuf import text_format
 from helpers import ROOT
 
+from ifrp_tf.cli import command, serve
 from ifrp_tf.serving.server import Options
 
 # Of tensorflow_model_server, as its --help spells them; one that it does not know ends it.
@@ -112,3 +121,62 @@ def test_the_ports_and_labels_of_kubernetes_meet():
         service = kubernetes()["Service", name]["spec"]
         assert service["selector"] == labels
         assert {port["targetPort"]: port["port"] for port in service["ports"]} == wanted
+
+
+def instructions():
+    """Those of the Dockerfile, as (name, the rest of the line)."""
+    text = re.sub(r"^#.*\n", "", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [tuple(line.split(None, 1)) for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def arguments(name):
+    return [rest for found, rest in instructions() if found == name]
+
+
+def test_the_linter_finds_nothing_in_the_dockerfile():
+    linter = Path(sys.executable).with_name("hadolint")
+    if not linter.exists():
+        pytest.skip("needs the extra `test`")
+    found = subprocess.run(
+        [linter, "--failure-threshold=style", DEPLOY / "Dockerfile"], capture_output=True, text=True
+    )
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+def test_the_image_is_built_from_what_is_here_and_sent():
+    sources = [part for rest in arguments("COPY") if "--from" not in rest for part in rest.split()[:-1]]
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    assert {line[1:] for line in ignored if line.startswith("!")} == set(sources)
+    for source in sources:
+        assert (ROOT / source).exists(), source
+    # What the build of the wheel reads by name.
+    wanted = re.findall(
+        r'"([A-Z]+|[a-z]+\.txt|README.md)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    )
+    assert set(fnmatch.filter(wanted, "*.txt")) | {"LICENSE", "NOTICE", "README.md"} <= set(sources)
+
+
+def test_the_image_is_pinned_and_runs_without_root():
+    assert len({rest.split()[0] for rest in arguments("FROM")}) == 1
+    for rest in arguments("FROM"):
+        assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+", rest.split()[0])
+    (user,) = arguments("USER")
+    assert int(user.split(":")[0]) > 0
+    names = [name for name, _ in instructions()]
+    assert names.index("USER") < names.index("ENTRYPOINT")
+
+
+def test_the_image_starts_our_server_where_its_health_is_asked():
+    values = absl_flags.FlagValues()
+    command.define_flags(serve.Request, values)
+    (entry,), (health,) = arguments("ENTRYPOINT"), arguments("HEALTHCHECK")
+    program, name, *given = json.loads(entry)
+    assert (program, name) == ("ifrp", "serve")
+    values(["ifrp", *given])
+    request = command.request_from(serve.Request, values)
+    assert request.host == "0.0.0.0"  # of the container alone
+    assert arguments("EXPOSE") == [f"{request.port} {request.rest_api_port}"]
+    asked = json.loads(health[health.index("[") :])
+    compile(asked[2], "HEALTHCHECK", "exec")
+    assert f"127.0.0.1:{request.rest_api_port}/healthz" in asked[2]

@@ -111,6 +111,7 @@ def test_the_client(folder, local, ports):
     assert len(answers) == 2
     for name, answer in zip(("a.jpg", "b.jpg"), answers, strict=True):
         check(answer, local, folder / name)
+    assert [face.photo.shape for face in names["whole"].faces] == [(128, 128, 3)]
 
 
 @needs("bash", "curl", "base64")

@@ -9,7 +9,7 @@ from served import Held, wait_for
 
 from ifrp_tf.serving.batching import Batcher, Job
 from ifrp_tf.serving.metrics import Metrics
-from ifrp_tf.serving.model import Refusal
+from ifrp_tf.serving.signature import Refusal
 
 
 class Doubling:

@@ -9,7 +9,8 @@ import tensorflow as tf
 from served import portraits
 
 from ifrp_tf.serving.codec import parse, read_tensors, to_arrays, to_json, write_tensor
-from ifrp_tf.serving.model import Refusal, ServedModel, Signature, Spec
+from ifrp_tf.serving.model import ServedModel
+from ifrp_tf.serving.signature import Refusal, Signature, Spec
 
 # ---- Protos to arrays and back, and protos that do not hold what they say ----
 

@@ -14,16 +14,8 @@ from tensorflow_serving.apis import get_model_status_pb2
 from ifrp_tf.client.wire import HTTP_STATUSES
 from ifrp_tf.core.errors import ModelError, ServingError
 from ifrp_tf.release import folder as model_folder
-from ifrp_tf.serving.model import (
-    AVAILABLE,
-    END,
-    MAX_MESSAGE,
-    Refusal,
-    ServedModel,
-    Spec,
-    Versions,
-    refusal,
-)
+from ifrp_tf.serving.model import AVAILABLE, END, ServedModel, Versions
+from ifrp_tf.serving.signature import MAX_MESSAGE, Refusal, Spec, refusal
 
 # ---- Codes and messages of refusals ----
 
@@ -108,10 +100,10 @@ def test_what_does_not_fit_is_refused(model):
         with pytest.raises(Refusal, match=words) as caught:
             signature.check(inputs)
         assert caught.value.code == "INVALID_ARGUMENT"
-    with pytest.raises(Refusal, match="starts with") as caught:
+    with pytest.raises(Refusal, match="received text") as caught:
         model.signature("recover_bytes").run({"portrait_bytes": np.array([b"x" * 50], object)})
     assert caught.value.code == "INVALID_ARGUMENT"
-    with pytest.raises(Refusal, match="recover_bytes, serving_default"):
+    with pytest.raises(Refusal, match="recover_bytes, recover_picture, serving_default"):
         model.signature("other")
 
 

@@ -485,7 +485,7 @@ def test_other_paths_and_methods(endpoint):
     assert endpoint.http("POST", f"/v1/models/{NAME}:classify", {})[0] == 501
     unknown = endpoint.post({"instances": [], "signature_name": "upside_down"})
     assert unknown[0] == 412
-    assert "recover_bytes, serving_default" in unknown[1]["error"]
+    assert "recover_bytes, recover_picture, serving_default" in unknown[1]["error"]
     assert endpoint.http("GET", "/healthz") == (200, "ok\n")
 
 

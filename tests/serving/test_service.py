@@ -10,8 +10,9 @@ from served import NAME, Held, direct, portraits
 
 from ifrp_tf.serving.batching import Batcher
 from ifrp_tf.serving.metrics import LATENCY, REQUESTS, Metrics
-from ifrp_tf.serving.model import Refusal, Versions
+from ifrp_tf.serving.model import Versions
 from ifrp_tf.serving.service import Service, split
+from ifrp_tf.serving.signature import Refusal
 
 
 @pytest.fixture(scope="module")
