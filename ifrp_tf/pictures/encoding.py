@@ -93,7 +93,8 @@ def _encoded(pixels: np.ndarray, image: ImageFile.ImageFile, format: str, words:
         exif = options.setdefault("exif", Image.Exif())
         if xmp := options.pop("xmp", b""):
             exif[_XMP] = xmp
-        options |= {"compression": "tiff_adobe_deflate"}
+        if _EXIF not in exif and _GPS not in exif:  # libtiff, which compresses, refuses directories inside
+            options |= {"compression": "tiff_adobe_deflate"}
     else:
         options |= {"quality": _QUALITY}
         options.pop("dpi", None)  # they have no place for it but EXIF

@@ -138,7 +138,7 @@ class PictureSignature(Signature):
             raise refusal(error) from error
 
     def _recover(self, picture: Picture, data: bytes, options: bytes) -> Arrays:
-        from ifrp_tf.recovery.folder import provenance
+        from ifrp_tf.recovery.manifest import provenance
 
         recovered = self._loaded().recover_faces(picture.pixels, _options(options))
         text, scene = provenance(self._model, self._fingerprint), recovered.scene
