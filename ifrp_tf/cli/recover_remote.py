@@ -1,11 +1,11 @@
 """Recovers the faces behind portraits on a model server; neither the model nor TensorFlow is needed here.
 
 python tools/recover_remote.py --address=localhost:8500 --input=portrait.jpg --output=recovered
-python tools/recover_remote.py --address=localhost:8501 --protocol=rest --input=portraits --output=recovered
+python tools/recover_remote.py --address=localhost:8501 --protocol=rest --input=scans --output=o --faces=auto
 
-The server is tools/serve.py or TensorFlow Serving. Writes <stem>_recovered.png and report.json, as
-tools/recover.py does. Exit code: 0 all good, 1 some inputs failed or none was found, 2 wrong usage, 3 no such
-server or model, 130 interrupted (run it again to go on).
+The server is tools/serve.py or TensorFlow Serving; the former also finds faces, for the latter this machine
+does, with TensorFlow. Writes what tools/recover.py writes. Exit code: 0 good, 1 some inputs failed or none
+was found, 2 wrong usage, 3 no such server or model, 130 interrupted (run it again to go on).
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Request:
         protocol: What the port speaks.
         model_name: The name under which the model is served.
         model_version: Of the model; without it the server's newest.
+        faces: whole: every picture is one face. auto: faces are found in it, by the server if it can.
+        paste: Also write <stem>_pasted.png: the faces in their picture.
         side_by_side: Also write <stem>_side_by_side.png.
         uncertainty: Also write <stem>_uncertainty.png and a number; 16 times the load.
         overwrite: Replace existing outputs.
@@ -44,6 +46,8 @@ class Request:
     protocol: Literal["grpc", "rest"] = "grpc"
     model_name: str = "ifrp"
     model_version: int | None = None
+    faces: Literal["whole", "auto"] = "whole"
+    paste: bool = False
     side_by_side: bool = False
     uncertainty: bool = False
     overwrite: bool = False
@@ -72,7 +76,7 @@ def run(request: Request) -> int:
     from ifrp_tf.recovery import folder, remote
     from ifrp_tf.recovery.recoverer import Options
 
-    options = Options(uncertainty=request.uncertainty)
+    options = Options(faces=request.faces, paste=request.paste, uncertainty=request.uncertainty)
     client = Client(
         request.address,
         request.model_name,

@@ -324,16 +324,20 @@ class Client:
             raise RemoteError(error.code, error.message, hint=hint) from error
 
 
+def _fours(numbers: Sequence[float]) -> Iterator[tuple[float, float, float, float]]:
+    values = iter(float(number) for number in numbers)
+    return zip(values, values, values, values, strict=True)
+
+
 def _remote_picture(found: dict[str, list[Any]]) -> RemotePicture:
     try:
-        boxes, columns = (
-            iter(found["box"]),
-            (found[name] for name in ("photo_bytes", "score", "found_by", "reason")),
-        )
+        boxes, places = (_fours(found[name]) for name in ("box", "place"))
+        columns = (found[name] for name in ("photo_bytes", "score", "found_by", "reason"))
         faces = tuple(
             RemoteFace(
                 images.read(photo).pixels if photo else None,
-                (float(next(boxes)), float(next(boxes)), float(next(boxes)), float(next(boxes))),
+                next(boxes),
+                next(places),
                 float(score),
                 found_by.decode(),
                 reason.decode(),

@@ -150,6 +150,8 @@ class RemoteFace:
     Attributes:
         photo: uint8 [side, side, 3], the recovered face; None where `reason` says why there is none.
         box: x, y, width, height in pixels of the upright picture.
+        place: x and y of the middle, side and angle of the frame that was recovered, as in `geometry.Place`;
+            the side is 0 where that is the picture as a whole.
         score: of the detector, 0 to 1; 0 where it was not asked.
         found_by: how the face was found.
         reason: such as `too_small`; empty for a recovered face.
@@ -157,6 +159,7 @@ class RemoteFace:
 
     photo: np.ndarray | None
     box: tuple[float, float, float, float]
+    place: tuple[float, float, float, float]
     score: float
     found_by: str
     reason: str

@@ -33,7 +33,7 @@ def local(model: str, *, trust: bool = False, faces: str = "auto") -> Opened:
         ModelError: the model is unusable.
     """
     recoverer = Recoverer.load(model, trust=trust)
-    if faces == "auto":
+    if faces == "auto" and callable(recoverer.detector):
         recoverer.detector([np.zeros((48, 48, 3), np.uint8)])
     return lambda: recoverer
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -155,7 +155,7 @@ def pixels_of(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarr
     return images.read(source).pixels
 
 
-def look(pixels: np.ndarray, options: Options, detector: Detector | None, side: int) -> Scene:
+def look(pixels: np.ndarray, options: Options, detector: Detector | Finder | None, side: int) -> Scene:
     """Finds the faces of a picture and lays each into the frame of the networks.
 
     Args:
@@ -190,9 +190,19 @@ def look(pixels: np.ndarray, options: Options, detector: Detector | None, side: 
     return Scene(tuple(found), tuple(entries), tuple(chosen), stacked)
 
 
-def _found(pixels: np.ndarray, options: Options, detector: Detector | None) -> list[Face]:
+@runtime_checkable
+class Finder(Protocol):
+    """What finds the faces of whole pictures by itself, such as a server, in place of a detector."""
+
+    def find(self, pixels: np.ndarray, options: Options) -> list[Face]:
+        """The faces of a picture uint8 [H, W, 3], as the options ask."""
+
+
+def _found(pixels: np.ndarray, options: Options, detector: Detector | Finder | None) -> list[Face]:
     if options.faces == "whole":
         return [WHOLE]
+    if isinstance(detector, Finder):
+        return detector.find(pixels, options)
     if detector is None:
         raise ConfigError("Expected a detector with faces='auto'. Received: none.")
     if options.boxes:
@@ -224,7 +234,8 @@ class Recoverer:
         side: of the pictures, pixels.
         name: of the model, for people.
         fingerprint: of the model, 64 hexadecimal digits.
-        detector: finds faces in whole pictures; mtcnn, made when it is first needed, if None.
+        detector: finds faces in whole pictures, by itself if it is a `Finder`; mtcnn, made when it is first
+            needed, if None.
 
     Example:
         >>> recoverer = Recoverer.load("saved_models/ifrp")  # doctest: +SKIP
@@ -233,7 +244,13 @@ class Recoverer:
     """
 
     def __init__(
-        self, network: Network, *, side: int, name: str, fingerprint: str, detector: Detector | None = None
+        self,
+        network: Network,
+        *,
+        side: int,
+        name: str,
+        fingerprint: str,
+        detector: Detector | Finder | None = None,
     ) -> None:
         self.network, self.detector = network, detector or Late()
         self.side, self.name, self.fingerprint = side, name, fingerprint

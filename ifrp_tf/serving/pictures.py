@@ -23,6 +23,7 @@ from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.pictures.decoding import Picture, decode, encode_png
 from ifrp_tf.pictures.encoding import encode_like
 from ifrp_tf.pictures.framing import letterbox
+from ifrp_tf.pictures.geometry import Place
 from ifrp_tf.release import in_graph
 from ifrp_tf.serving.signature import Arrays, Refusal, Signature, refusal
 
@@ -107,9 +108,11 @@ class PictureSignature(Signature):
     `faces` is `auto` unless given.
 
     Outputs, of N faces from the left to the right: `photo_bytes` [N], PNG files, empty where `reason` [N]
-    says why; `box` float32 [N, 4], x, y, width, height in pixels of the upright picture; `score` float32 [N],
-    0 where no detector was asked; `found_by` [N]; `pasted_bytes`, a file of the whole picture, empty where it
-    was not asked for or no face has a place; `notes` [M].
+    says why; `box` float32 [N, 4], x, y, width, height in pixels of the upright picture; `place` float32
+    [N, 4], x and y of the middle, side and angle of the frame that was recovered (`geometry.Place`), with a
+    side of 0 where that is the picture as a whole; `score` float32 [N], 0 where no detector was asked;
+    `found_by` [N]; `pasted_bytes`, a file of the whole picture, empty where it was not asked for or no face
+    has a place; `notes` [M].
 
     Args:
         portraits: the model's `serving_default`.
@@ -146,10 +149,12 @@ class PictureSignature(Signature):
             zip(scene.chosen, (encode_png(face, text) for face in recovered.recovered), strict=True)
         )
         entries, pasted = scene.entries, recovered.pasted
+        places = [_numbers(face.place) for face in scene.faces]
         has_place = pasted is not None and any(place is not None for place in scene.places)
         shown = encode_like(pasted, data, text)[0] if has_place else b""
         return {
             "photo_bytes": _filled([photos.get(index, b"") for index in range(len(entries))]),
+            "place": np.array(places, np.float32).reshape(-1, 4),
             "box": np.array([entry["box"] for entry in entries], np.float32).reshape(-1, 4),
             "score": np.array([entry["score"] or 0.0 for entry in entries], np.float32),
             "found_by": _filled([entry["found_by"].encode() for entry in entries]),
@@ -173,6 +178,10 @@ class PictureSignature(Signature):
             return self._recoverer
 
 
+def _numbers(place: Place | None) -> tuple[float, float, float, float]:
+    return (0.0, 0.0, 0.0, 0.0) if place is None else (place.x, place.y, place.side, place.angle)
+
+
 def side_of(portraits: Signature | None) -> int:
     """The side of a model's portraits, pixels; 0 where it is no model of this package.
 
@@ -188,10 +197,11 @@ def side_of(portraits: Signature | None) -> int:
 def definition() -> Any:
     """What `recover_picture` takes and gives, as models say it of their signatures."""
     made = meta_graph_pb2.SignatureDef(method_name="tensorflow/serving/predict")
+    words: tuple[tf.DType, list[int | None] | None] = (tf.string, [None])
+    frames: tuple[tf.DType, list[int | None] | None] = (tf.float32, [None, 4])
     shapes: dict[str, tuple[tf.DType, list[int | None] | None]] = {
-        "photo_bytes": (tf.string, [None]), "box": (tf.float32, [None, 4]), "score": (tf.float32, [None]),
-        "found_by": (tf.string, [None]), "reason": (tf.string, [None]), "pasted_bytes": (tf.string, []),
-        "notes": (tf.string, [None]),
+        "photo_bytes": words, "place": frames, "box": frames, "score": (tf.float32, [None]),
+        "found_by": words, "reason": words, "pasted_bytes": (tf.string, []), "notes": words,
     }  # fmt: skip
     for tensors, specs in (
         (made.inputs, dict.fromkeys(PICTURE[1:], (tf.string, None))),

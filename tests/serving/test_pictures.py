@@ -1,6 +1,7 @@
 """Whole pictures, and files of every kind, over real sockets."""
 
 import base64
+import json
 
 import grpc
 import numpy as np
@@ -12,10 +13,12 @@ from PIL import Image
 from served import NAME, SIDE, direct
 from skimage import data as samples
 
+from ifrp_tf.cli import recover_remote
 from ifrp_tf.client import Client, RemoteError
 from ifrp_tf.client.wire import PICTURE
 from ifrp_tf.core.errors import ImageError
 from ifrp_tf.pictures import images
+from ifrp_tf.recovery import remote
 from ifrp_tf.serving.model import ServedModel
 from ifrp_tf.serving.pictures import MAX_PIXELS
 
@@ -181,3 +184,28 @@ def test_what_cannot_be_sent(client, tmp_path):
         client.recover_picture(tmp_path / "none.jpg")
     with pytest.raises(RemoteError, match="picture_bytes: "):
         client.recover_picture(b"no picture")
+
+
+def test_recover_remote_has_the_server_find_the_faces(client, endpoint, tmp_path):
+    pixels, _ = astronaut()
+    images.write_png(tmp_path / "in.png", pixels)
+    protocol = "rest" if client.address.endswith(str(endpoint.rest_port)) else "grpc"
+    code = recover_remote.run(
+        recover_remote.Request(
+            address=client.address, input=str(tmp_path / "in.png"), output=str(tmp_path / "out"),
+            model_name=NAME, protocol=protocol, faces="auto", paste=True,
+        )
+    )  # fmt: skip
+    assert code == 0
+    (listed,) = json.loads((tmp_path / "out" / "report.json").read_text())["pictures"]
+    (face,) = listed["faces"]
+    assert face["found_by"] == "mtcnn"
+    assert (tmp_path / "out" / "in_pasted.png").exists()
+    (there,) = client.recover_picture(pixels).faces
+    recovered = images.read(tmp_path / "out" / face["recovered"]).pixels
+    assert np.abs(recovered.astype(int) - there.photo).max() <= 1
+    served_by = remote.recoverer(client)
+    assert isinstance(served_by.detector, remote.ServerFinder)
+    with pytest.raises(ImageError, match="pixels") as caught:
+        served_by.recover_faces(np.zeros((8000, 6000, 3), np.uint8))
+    assert caught.value.reason == "no_answer"
