@@ -10,7 +10,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,6 +22,7 @@ from ifrp_tf.client.wire import (
     MAX_MESSAGE,
     MAX_PICTURE,
     OVERHEAD,
+    PATIENCE,
     ModelInfo,
     RemoteError,
     RemoteFace,
@@ -108,7 +109,7 @@ class Client:
         model: the name under which the server serves it.
         protocol: `grpc` (faster) or `rest`.
         version: of the model; None for the one that the server chooses, its newest.
-        timeout: seconds for one request with all its retries.
+        timeout: seconds for one request with all its retries; four times as many for a whole picture.
         retries: how often a request is repeated that is turned away or finds no server (`UNAVAILABLE`; HTTP
             429 and 503), after growing pauses. Nothing else is repeated.
         batch: the most pictures in a request; fewer where the size of messages asks for it.
@@ -228,7 +229,8 @@ class Client:
             if len(data) > most:
                 raise ImageError("too_large", f"Expected at most {most:,} bytes. Received: {len(data):,}.")
         text = json.dumps(options).encode()
-        found = self._ask(lambda left: self._transport.picture(data, text, self.version, left))
+        patience = replace(self._patience, timeout=PATIENCE * self._patience.timeout)
+        found = self._ask(lambda left: self._transport.picture(data, text, self.version, left), patience)
         return _remote_picture(found)
 
     def recover_batch(self, portraits: np.ndarray) -> np.ndarray:
@@ -311,9 +313,9 @@ class Client:
     def _predict(self, portraits: np.ndarray) -> np.ndarray:
         return self._ask(lambda left: self._transport.predict(portraits, self.version, left))
 
-    def _ask(self, question: Callable[[float], _Answer]) -> _Answer:
+    def _ask(self, question: Callable[[float], _Answer], patience: Patience | None = None) -> _Answer:
         try:
-            return self._patience.ask(question)
+            return (patience or self._patience).ask(question)
         except RemoteError as error:
             if error.code not in ("NOT_FOUND", "FAILED_PRECONDITION"):
                 raise

@@ -44,6 +44,9 @@ STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOAD
 MAX_PICTURE = 64 * 2**20
 """The most bytes in a request or an answer with a whole picture."""
 
+PATIENCE = 4
+"""How many times as long as a portrait a whole picture may take."""
+
 _DTYPES = {1: "DT_FLOAT", 2: "DT_DOUBLE", 3: "DT_INT32", 4: "DT_UINT8", 7: "DT_STRING", 9: "DT_INT64"}
 _UINT8, _STRING = 4, 7
 

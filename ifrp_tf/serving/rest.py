@@ -22,6 +22,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from google.protobuf import json_format
 
+from ifrp_tf.client.wire import PATIENCE
 from ifrp_tf.serving import codec, metrics
 from ifrp_tf.serving.service import Service
 from ifrp_tf.serving.signature import Refusal, refusal
@@ -311,7 +312,8 @@ class Rest:
 
     Args:
         service: of the model.
-        timeout: seconds that a prediction may take, the time in the queue included.
+        timeout: seconds that a prediction may take, the time in the queue included; `PATIENCE` times as many
+            for a whole picture.
         metrics_path: of the metrics; empty = none.
     """
 
@@ -375,6 +377,8 @@ class Rest:
         inputs = await _aside(len(body), codec.to_arrays, parsed, call.signature)
         rows = "instances" in parsed
         del parsed
+        if call.signature.is_single:
+            limit += (PATIENCE - 1) * self._timeout
         outputs = await self._service.predict(call, inputs, limit - time.monotonic())
         size = sum(array.nbytes for array in outputs.values())
         return _respond(200, await _aside(size, lambda: codec.to_json(outputs, rows=rows)))

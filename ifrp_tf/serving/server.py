@@ -38,7 +38,7 @@ class Options:
         max_enqueued_batches: what may wait, in batches of `max_batch_size` rows.
         num_batch_threads: calls of the model at the same time, 1 to 64.
         file_system_poll_wait_seconds: between two looks for new versions; 0 = look once.
-        rest_api_timeout_in_ms: longest time for an HTTP prediction.
+        rest_api_timeout_in_ms: longest time for an HTTP prediction; four times as long for a whole picture.
         max_request_bytes: longest request, 1,024 to 2**30.
         grpc_channel_arguments: `name=value,...`.
         metrics_path: path of the metrics on the HTTP port; empty = no metrics.

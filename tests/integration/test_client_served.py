@@ -10,9 +10,9 @@ import served
 import small_model
 from served import NAME, SIDE, direct, portraits
 
+from ifrp_tf.cli import recover_remote
 from ifrp_tf.client.client import Client, RemoteError
 from ifrp_tf.pictures import images
-from ifrp_tf.recovery import remote
 from ifrp_tf.recovery.recoverer import Recoverer
 
 ours_only = pytest.mark.skipif(bool(served.BINARY), reason="TensorFlow Serving answers this in its own way")
@@ -133,12 +133,14 @@ def test_a_folder_comes_out_as_from_the_model_itself(endpoint, protocol, tmp_pat
         scene = np.roll(pictures.scene(40 + k, 50), k, axis=1)
         (tmp_path / "in" / f"{k}.png").write_bytes(pictures.save(scene, "PNG"))
     (tmp_path / "in" / "text.jpg").write_bytes(b"text")
-    code = remote.run(
-        str(tmp_path / "in"),
-        str(tmp_path / "far"),
-        address=address(endpoint, protocol),
-        model=NAME,
-        protocol=protocol,
+    code = recover_remote.run(
+        recover_remote.Request(
+            input=str(tmp_path / "in"),
+            output=str(tmp_path / "far"),
+            address=address(endpoint, protocol),
+            model_name=NAME,
+            protocol=protocol,
+        )
     )
     assert code == 1
     Recoverer.load(served.released()).recover_folder(tmp_path / "in", tmp_path / "near")
