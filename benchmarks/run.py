@@ -13,6 +13,8 @@ from typing import Any
 
 from ifrp_tf.core import files, runtime
 from ifrp_tf.core.config import Config
+from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.recovery import detection
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.styles import sets
 
@@ -203,6 +205,38 @@ def run_serve(
         f"server, 1 client             {result['served_ms']:>9.2f} ms, {result['overhead_ms']:+.2f} ms",
     ]
     return _report(lines, result, json_file)
+
+
+def run_detectors(
+    data: str,
+    names: Sequence[str],
+    *,
+    count: int = 40,
+    turns: Sequence[int] = (0, 180),
+    scores: Sequence[float] = (0.0,),
+    json_file: str = "",
+) -> int:
+    """Prints what each detector finds, and what it takes for a face that is none (`detectors.measure`).
+
+    Args:
+        data, names, count, turns, scores: as for `detectors.measure`.
+        json_file: also write the numbers here; empty = do not.
+
+    Returns:
+        0.
+
+    Raises:
+        ConfigError: there is no such detector or turn.
+        DataError: a folder of the data holds no pictures, or `json_file` cannot be written.
+    """
+    for chosen, known in ((names, detection.DETECTORS), (turns, detection.WAYS)):
+        strange = [one for one in chosen if one not in known]
+        if strange:
+            raise ConfigError(f"Expected one of {', '.join(map(str, known))}. Received: {strange[0]!r}.")
+    with runtime.start_up():
+        from benchmarks import detectors
+    rows = detectors.measure(data, names, count=count, turns=turns, scores=scores)
+    return _report(detectors.table(rows), {"rows": rows}, json_file)
 
 
 def _report(lines: list[str], result: dict[str, Any], json_file: str) -> int:

@@ -38,4 +38,8 @@ def run(request: Request) -> int:
         sets.resolve(request.styles, allow_reserved=True)
     with runtime.start_up():  # late: wrong usage need not wait for TensorFlow
         from ifrp_tf.evaluation import run
+        from ifrp_tf.recovery import crops
+    if not request.insist:
+        for photographs in filter(None, (request.photos, request.gallery)):
+            crops.check(photographs, detector=crops.quick_detector())
     return run.run(request)

@@ -2,15 +2,18 @@
 
 python tools/prepare_faces.py --input=photos --output=shards --side=128 --test=data/faces/test
 python tools/prepare_faces.py --input=photos --output=shards --portraits=4 --preset=modern
+python tools/prepare_faces.py --input=holidays --output=photos --align       # whole photographs to crops
 
 Files that are no pictures or too small, copies, and test photographs and persons are dropped and listed in
-manifest.json. Started again after an interruption it keeps finished shards. Exit code: 0 all good, 1 some
-files could not be read, 2 wrong usage, 130 interrupted.
+manifest.json. With --align the faces in whole photographs are found and written as aligned pictures in place
+of shards: a folder for --data, --photos, or --input here. Started again after an interruption it keeps
+finished shards. Exit code: 0 all good, 1 some files could not be read, 2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from ifrp_tf.cli.command import option
 
@@ -22,6 +25,8 @@ class Request:
     Attributes:
         input: Folder of photographs, searched recursively.
         output: Folder for the shards.
+        align: Cut the faces out of whole photographs, as pictures; no shards.
+        detector: That finds faces for --align: blazeface, or the slower mtcnn.
         side: Of the square pictures, pixels.
         shards: For training; 0: one for about a thousand photographs.
         portraits: To render for each photograph, in successive styles.
@@ -33,6 +38,8 @@ class Request:
 
     input: str
     output: str
+    align: bool = False
+    detector: Literal["blazeface", "mtcnn"] = "blazeface"
     side: int = 128
     shards: int = 0
     portraits: int = 0
@@ -44,6 +51,8 @@ class Request:
 
 def run(request: Request) -> int:
     """Returns the exit code."""
+    if request.align:
+        return _align(request)
     from ifrp_tf.core.presets import preset
     from ifrp_tf.data import prepare
 
@@ -59,3 +68,16 @@ def run(request: Request) -> int:
             seed=request.seed,
         )
     )
+
+
+def _align(request: Request) -> int:
+    from ifrp_tf.core import files, runtime
+    from ifrp_tf.core.errors import ConfigError
+
+    if request.portraits or request.shards:
+        raise ConfigError("Expected --align without --portraits and --shards. Received: both.")
+    files.require(request.input)
+    with runtime.start_up():
+        from ifrp_tf.recovery import crops, detection
+    detector = detection.DETECTORS[request.detector]()
+    return crops.align(request.input, request.output, side=request.side, detector=detector)

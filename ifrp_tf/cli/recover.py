@@ -31,6 +31,8 @@ class Request:
         output: Folder for the results; made if missing.
         model: A version, a folder of versions, or a run's folder.
         faces: whole: every picture is one face. auto: faces are found in it.
+        detector: That finds faces: blazeface, or the slower mtcnn.
+        turn: By how many degrees clockwise the pictures are turned. auto: each face is asked.
         box: A face by hand: x,y,width,height in pixels. One picture only.
         paste: Also write <stem>_pasted.png: the faces in their picture.
         strength: Of the pasted faces: 0 (unseen) to 1.
@@ -47,6 +49,8 @@ class Request:
     output: str
     model: str = MODEL
     faces: Literal["whole", "auto"] = "whole"
+    detector: Literal["blazeface", "mtcnn"] = "blazeface"
+    turn: Literal["auto", "0", "90", "180", "270"] = "auto"
     box: tuple[str, ...] = option((), repeated=True, argument="boxes")
     paste: bool = False
     strength: float = 1.0
@@ -82,6 +86,8 @@ def run(request: Request) -> int:
         strength=request.strength,
         flip_average=request.flip_average,
         fallback=request.fallback,
+        detector=request.detector,
+        turn=request.turn,
         uncertainty=request.uncertainty,
     )
     with folder.opened(request.input, request.output, options) as (manifest, jobs):

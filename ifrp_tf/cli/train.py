@@ -11,6 +11,7 @@ end, 1 data or training failed, 2 wrong usage, 3 checkpoint unusable, 130 interr
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 from absl import logging
@@ -31,6 +32,7 @@ class Request:
         weights: Folder with the feature networks' weights.
         initial: Runs, released versions or .weights.h5 files to fine-tune, separated by commas.
         allow_reserved: Train on styles kept for testing all the same.
+        insist: Take the photographs as they are, even if they are no crops of faces.
         dry_run: Print the resolved configuration and stop.
     """
 
@@ -42,6 +44,7 @@ class Request:
     weights: str = "data/weights"
     initial: str = ""
     allow_reserved: bool = False
+    insist: bool = False
     dry_run: bool = False
 
 
@@ -57,11 +60,14 @@ def run(request: Request) -> int:
     if not request.dry_run:
         check_data(request.preset, request.data)
     with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
+        from ifrp_tf.recovery import crops
         from ifrp_tf.training import run
 
     if request.dry_run:
         print(run.describe(config, request.data))
         return 0
+    if request.data and not request.insist and not Path(request.run_dir).exists():
+        crops.check(request.data, crop=config.data.crop, detector=crops.quick_detector())
     logging.set_verbosity(logging.INFO)
     run.run(
         config,

@@ -12,7 +12,7 @@ from ifrp_tf.client.wire import RemoteError
 from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.demo.result import Opened
 from ifrp_tf.recovery import remote
-from ifrp_tf.recovery.detection import Detector
+from ifrp_tf.recovery.detectors import Detector
 from ifrp_tf.recovery.recoverer import Late, Recoverer
 
 _Answer = TypeVar("_Answer")
@@ -47,7 +47,7 @@ def served(server: str, model: str = "ifrp", *, detector: Detector | None = None
     Args:
         server: `grpc://HOST:PORT` or `http://HOST:PORT`; with TLS `grpcs://` or `https://`.
         model: the name under which it serves the model.
-        detector: finds faces, in place of mtcnn, which needs TensorFlow on this machine.
+        detector: finds faces, in place of the usual one, which needs TensorFlow on this machine.
 
     Raises:
         ConfigError: the address cannot be understood.

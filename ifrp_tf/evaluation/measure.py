@@ -27,7 +27,7 @@ from ifrp_tf.evaluation.store import (
 )
 from ifrp_tf.nn import metrics
 from ifrp_tf.nn.perceptual import Perceptual
-from ifrp_tf.recovery.detection import Mtcnn, shows_face
+from ifrp_tf.recovery.detectors import Mtcnn, shows_face
 
 BATCH = 32
 

@@ -32,6 +32,7 @@ class Request:
         weights: folder of the descriptor's weights; for `facenet` also its weights file.
         detect: pictures of each style in which a detector looks for a face.
         report: folder for the report; empty for none.
+        insist: take `photos` and `gallery` as they are, even if they are no crops of faces.
         trust: load a model whose checksums do not match.
     """
 
@@ -52,6 +53,7 @@ class Request:
     weights: str = "data/weights"
     detect: int = 0
     report: str = ""
+    insist: bool = False
     trust: bool = False
 
     def __post_init__(self) -> None:

@@ -82,11 +82,13 @@ class Place:
         return Place(self.x, self.y, self.side * factor, self.angle)
 
 
-def align(landmarks: np.ndarray) -> tuple[Place, float]:
-    """The similarity that lays `TEMPLATE` onto landmarks with the least squares (Umeyama).
+def align(landmarks: np.ndarray, template: np.ndarray = TEMPLATE) -> tuple[Place, float]:
+    """The similarity that lays a template onto landmarks with the least squares (Umeyama).
 
     Args:
-        landmarks: float [5, 2], x and y in pixels of the picture, in the order of `LANDMARKS`.
+        landmarks: float [N, 2], x and y in pixels of the picture, in the order of the template; N > 1.
+        template: float [N, 2], where they are in the frame, parts of its side; the order of `TEMPLATE` is
+            that of `LANDMARKS`.
 
     Returns:
         The frame, and what is left over: root mean square distance in parts of the side. A frontal face
@@ -97,12 +99,12 @@ def align(landmarks: np.ndarray) -> tuple[Place, float]:
         128.0
     """
     landmarks = np.asarray(landmarks, np.float64)
-    model, found = TEMPLATE - TEMPLATE.mean(0), landmarks - landmarks.mean(0)
+    model, found = template - template.mean(0), landmarks - landmarks.mean(0)
     # The complex number that turns and scales the one into the other.
     a, b = model[:, 0] + 1j * model[:, 1], found[:, 0] + 1j * found[:, 1]
     factor = complex((np.conj(a) * b).sum() / (np.abs(a) ** 2).sum())
     side = max(abs(factor), 1e-6)
-    middle = (0.5 + 0.5j - complex(*TEMPLATE.mean(0))) * factor + complex(*landmarks.mean(0))
+    middle = (0.5 + 0.5j - complex(*template.mean(0))) * factor + complex(*landmarks.mean(0))
     left_over = float(np.sqrt((np.abs(b - factor * a) ** 2).mean()) / side)
     angle = math.degrees(math.atan2(factor.imag, factor.real))
     return Place(middle.real, middle.imag, side, angle), left_over

@@ -1,168 +1,48 @@
-"""Finding faces: the MTCNN detector, and the search over sizes and turns of a picture."""
+"""Finding the faces of a picture: the search over sizes and turns, and which way up a face is."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from ifrp_tf.core.errors import ConfigError
-from ifrp_tf.pictures.geometry import LANDMARKS, Face, Place, align, cut, overlap, suppress
-
-SMALLEST = 20
-"""Least height of a face that `Mtcnn` is asked for, pixels."""
-
-STRICT, RELAXED = (0.6, 0.7, 0.8), (0.5, 0.5, 0.5)
-"""Thresholds of mtcnn's three networks: its own, and those for art."""
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """What a detector takes for a face.
-
-    Attributes:
-        landmarks: float64 [5, 2], x and y in pixels, in the order of `geometry.LANDMARKS`.
-        score: 0 to 1.
-        height: of its box within the picture, pixels; 0 where the detector does not say.
-    """
-
-    landmarks: np.ndarray
-    score: float
-    height: float = 0.0
-
-
-class Detector(Protocol):
-    """Anything that finds upright faces; called by one thread at a time."""
-
-    def __call__(self, pictures: Sequence[np.ndarray], *, relaxed: bool = False) -> list[list[Candidate]]:
-        """The faces in each picture.
-
-        Args:
-            pictures: uint8 [H, W, 3], RGB 0-255, all of one size.
-            relaxed: whether to lower the thresholds: whoever asks verifies what is found.
-
-        Returns:
-            As many lists as pictures.
-        """
-        ...
-
-
-class Mtcnn:
-    """mtcnn, which brings its weights along and needs no network. May be called from several threads.
-
-    It shrinks without a filter, which hides large faces from it: give it pictures in which they are
-    20 to 80 pixels high.
-
-    Example:
-        >>> Mtcnn()([photo])[0][0].score  # doctest: +SKIP
-        0.999
-    """
-
-    def __init__(self) -> None:
-        from mtcnn import MTCNN  # late: it loads TensorFlow and builds three networks
-
-        self._networks = MTCNN()
-        self._lock = threading.Lock()  # one picture at a time: its memory is bounded, and the cores are busy
-
-    def __call__(self, pictures: Sequence[np.ndarray], *, relaxed: bool = False) -> list[list[Candidate]]:
-        """The faces in each picture; see `Detector`."""
-        names = ("threshold_pnet", "threshold_rnet", "threshold_onet")
-        thresholds = dict(zip(names, RELAXED if relaxed else STRICT, strict=True))
-        with self._lock:
-            rows = self._networks.detect_faces(
-                list(pictures), min_face_size=SMALLEST, fit_to_image=False, output_type="numpy", **thresholds
-            )
-        found: list[list[Candidate]] = [[] for _ in pictures]
-        for row in rows:
-            # A row: picture, box, score, five x, five y; its coordinates are those of pixels' centres.
-            landmarks = np.stack([row[6 : 6 + len(LANDMARKS)], row[11:16]], axis=1).astype(np.float64) + 0.5
-            top, bottom = np.clip([row[2], row[4]], 0, len(pictures[int(row[0])]) - 1)
-            found[int(row[0])].append(Candidate(landmarks, float(row[5]), float(bottom - top)))
-        return found
-
-
-MARGIN = 0.25
-"""Part of the side that is added around a tight face, edge pixels repeated: detectors expect some surround.
-
-Measured: in 200 test photographs mtcnn finds a face in 99.5 %, at 0.05 to 0.15 s a picture on two cores.
-Margins of 0 and 50 per cent, grey ones, and twice the size find as many, but slower.
-"""
+from ifrp_tf.pictures.geometry import Face, Place, align, cut, overlap, suppress
+from ifrp_tf.recovery.blazeface import BlazeFace
+from ifrp_tf.recovery.detectors import SMALLEST, SURROUND, Candidate, Detector, Mtcnn, Step
 
 _BATCH = 16
-_LEAST = 0.3
-
-
-def shows_face(pictures: np.ndarray, detector: Detector) -> np.ndarray:
-    """Which pictures a detector takes for a face: a check on recovered faces that no loss knows.
-
-    Args:
-        pictures: uint8 [N, S, S, 3], RGB 0-255, each one tight face or what is meant to be one.
-        detector: such as `Mtcnn()`.
-
-    Returns:
-        bool [N]: whether a face is found at least 0.3 times as high as the picture; smaller ones are in the
-        hair or the background.
-
-    Example:
-        >>> shows_face(recovered, Mtcnn()).mean()  # doctest: +SKIP
-        0.99
-    """
-    side = pictures.shape[1]
-    pad = int(side * MARGIN)
-    framed = np.pad(pictures, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
-    found: list[bool] = []
-    for start in range(0, len(framed), _BATCH):
-        answers = detector(list(framed[start : start + _BATCH]))
-        found += [any(face.height >= _LEAST * side for face in faces) for faces in answers]
-    return np.array(found, dtype=bool)
-
-
-# Looking at a picture for faces: in several sizes, turned, treated; what is found is looked at again.
-
-SURROUND = 2.0
-"""Side of what the detector sees of a candidate, in sides of its frame."""
-
 _LEVELS = (96, 192, 416, 864)  # longest sides that are searched, pixels: mtcnn sees faces of 20 to 80 best
 _WORTH = 0.7  # of the longest side is enough to see the smallest faces that are recovered
-_PADDED = 300  # levels up to this one get a border: a tight face has no surround, and here it costs little
-_PADDING = 0.25
+_PADDING = ((100, 0.5), (300, 0.25))  # of levels up to so many pixels: a tight face has no surround
 _CANVAS = 128  # in which a candidate is found again: the face is 64 pixels high
 _MOST = 64  # candidates of a picture that are looked at again
 _WORST_FIT = 0.2
+_TILTED = 75.0  # degrees from upright at which a face in its frame is none, or another way up
 
 
-@dataclass(frozen=True)
-class Step:
-    """One way to look at a picture.
+DETECTORS: dict[str, type[BlazeFace] | type[Mtcnn]] = {"blazeface": BlazeFace, "mtcnn": Mtcnn}
+"""By name; docs/field.md says how often each is right, and what it costs. The first is the default."""
 
-    Attributes:
-        name: for `Face.found_by`.
-        angles: by which faces may be turned, degrees clockwise.
-        relaxed: whether thresholds are lowered.
-        treatment: what is done to the picture before: nothing, `contrast` or `smoothed`.
-        work: longest side that is searched, pixels.
-        least: score that a candidate must reach in its frame, 0 to 1.
-    """
+DETECTOR = next(iter(DETECTORS))
 
-    name: str
-    angles: tuple[float, ...]
-    relaxed: bool = False
-    treatment: str = ""
-    work: int = 1600
-    least: float = 0.9  # score that a candidate must reach in its frame
+WAYS = (0, 90, 180, 270)
+"""By how many degrees clockwise a scan may be turned."""
+
+_UPRIGHT = WAYS[:1]
+_CLOSER = ((0, -30, 30), (0,))  # the mesh places best what is upright and in the middle
 
 
-def search(pixels: np.ndarray, detector: Detector, step: Step) -> list[Face]:
+def search(pixels: np.ndarray, detector: Detector, step: Step, ways: Sequence[int] = _UPRIGHT) -> list[Face]:
     """What one step finds, each found again in its frame; some may overlap.
 
     Args:
         pixels: uint8 [H, W, 3], RGB, 0-255.
         detector: finds upright faces.
         step: how to look.
+        ways: of `WAYS`, which a step of `every_way` asks for.
     """
     image = Image.fromarray(pixels)
     guesses = [
@@ -171,13 +51,19 @@ def search(pixels: np.ndarray, detector: Detector, step: Step) -> list[Face]:
         for angle in step.angles
         for face in _look(image, size, angle, detector, step)
     ]
-    places = [face.place for face in suppress(guesses, 0.7)[:_MOST] if face.place is not None]
-    found = again(pixels, places, detector, step.name, step.least, step.treatment)
-    if not step.relaxed:
-        return found
-    # Lowered thresholds also find what is turned far; upright it is placed better.
-    places = [face.place for face in found if face.place is not None]
-    return again(pixels, places, detector, step.name, step.least, step.treatment) or found
+    looks = [ways, *_CLOSER] if step.every_way else [_UPRIGHT] * (2 if step.relaxed else 1)
+    found = _looked_at(guesses, pixels, detector, step, looks[0])
+    # Upright, what is turned is placed better: more looks, except by what sees no turned faces at all.
+    for tilts in looks[1:]:
+        found = _looked_at(found, pixels, detector, step, tilts) or found
+    return found
+
+
+def _looked_at(
+    faces: Sequence[Face], pixels: np.ndarray, detector: Detector, step: Step, ways: Sequence[int]
+) -> list[Face]:
+    places = [face.place for face in suppress(faces, 0.7)[:_MOST] if face.place is not None]
+    return again(pixels, places, detector, step.name, step.least, step.treatment, ways)
 
 
 def _sizes(longest: int, most: int) -> list[int]:
@@ -194,7 +80,7 @@ def _look(image: Image.Image, size: int, angle: float, detector: Detector, step:
         (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BICUBIC
     )
     view = _treated(np.array(small), step.treatment)
-    pad = round(_PADDING * size) if size <= _PADDED else 0
+    pad = next((round(part * size) for most, part in _PADDING if size <= most), 0)
     view = np.pad(view, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
     # A face that is turned clockwise by the angle is upright after turning the other way.
     turned = Image.fromarray(view).rotate(
@@ -227,6 +113,7 @@ def again(
     name: str,
     least: float,
     treatment: str = "",
+    ways: Sequence[int] = _UPRIGHT,
 ) -> list[Face]:
     """Looks into frames, laid upright, for the face that each may hold.
 
@@ -237,30 +124,62 @@ def again(
         name: for `Face.found_by`.
         least: score that counts, 0 to 1.
         treatment: as in `Step`.
+        ways: by how many degrees further each frame may be turned. The best answer wins, over one that is
+            upright in the picture only by the detector's margin: most pictures are.
 
     Returns:
         The faces, their places made exact; at most as many as places.
     """
     found: list[Face] = []
-    for start in range(0, len(places), _BATCH):
-        part = [place.widened(SURROUND) for place in places[start : start + _BATCH]]
-        canvases = [_treated(cut(pixels, frame, _CANVAS), treatment) for frame in part]
-        for frame, candidates in zip(part, detector(canvases, relaxed=True), strict=True):
-            inside = []
-            for candidate in candidates:
-                points = frame.to_picture(candidate.landmarks / _CANVAS)
-                inside += _face(Candidate(points, candidate.score), name)
-            same = [face for face in inside if face.place and _same(face.place, frame.widened(1 / SURROUND))]
-            same = [face for face in same if (face.score or 0.0) >= least]
-            if same:
-                found.append(max(same, key=lambda face: face.score or 0.0))
+    margin = getattr(detector, "margin", 0.05)
+    step = max(1, _BATCH // len(ways))
+    for start in range(0, len(places), step):
+        frames = [place.widened(SURROUND) for place in places[start : start + step]]
+        views = [
+            cut(pixels, replace(frame, angle=frame.angle + way), _CANVAS) for frame in frames for way in ways
+        ]
+        canvases = np.stack([_treated(view, treatment) for view in views])
+        answers = iter(_confirmed(canvases, detector))
+        for frame in frames:
+            faces = []
+            for way in ways:
+                candidate = next(answers)
+                if candidate is not None and candidate.score >= least:
+                    points = replace(frame, angle=frame.angle + way).to_picture(candidate.landmarks / _CANVAS)
+                    faces += _face(Candidate(points, candidate.score), name)
+            if faces:
+                found.append(max(faces, key=lambda face: _score(face) + margin * _is_upright(face)))
     return found
+
+
+def _confirmed(canvases: np.ndarray, detector: Detector) -> list[Candidate | None]:
+    """The upright face in the middle of each canvas, half as high as that; None where there is none."""
+    confirm = getattr(detector, "confirm", None)
+    if confirm is not None:
+        answers: Sequence[Sequence[Candidate]] = [[one] if one else [] for one in confirm(canvases)]
+    else:
+        answers = detector(list(canvases), relaxed=True)
+    side = canvases.shape[1]
+    expected = Place(side / 2, side / 2, side / SURROUND)
+    confirmed: list[Candidate | None] = []
+    for candidates in answers:
+        same = [one for one in candidates if _same(align(one.landmarks)[0], expected)]
+        confirmed.append(max(same, key=lambda one: one.score) if same else None)
+    return confirmed
+
+
+def _score(face: Face) -> float:
+    return face.score or 0.0
+
+
+def _is_upright(face: Face) -> bool:
+    return face.place is not None and abs(face.place.angle) <= 45
 
 
 def _same(found: Place, guess: Place) -> bool:
     ratio = found.side / guess.side
     apart = np.hypot(found.x - guess.x, found.y - guess.y) / guess.side
-    return bool(0.5 < ratio < 2.0 and apart < 0.5)
+    return bool(0.5 < ratio < 2.0 and apart < 0.5 and abs(found.angle - guess.angle) < _TILTED)
 
 
 def _treated(view: np.ndarray, treatment: str) -> np.ndarray:
@@ -275,23 +194,15 @@ def _treated(view: np.ndarray, treatment: str) -> np.ndarray:
 
 
 _ALONE = 0.4  # a face as high as this part of a picture leaves no room for others
-_RETRY_WORK = 416
-
-_STEPS = (Step("mtcnn", (0.0,)), Step("turned", (-35.0, 35.0), relaxed=True))
-_RETRIES = (
-    Step("relaxed", (0.0,), relaxed=True, work=_RETRY_WORK, least=0.6),
-    Step("contrast", (0.0, -35.0, 35.0), relaxed=True, treatment="contrast", work=_RETRY_WORK, least=0.7),
-    Step("smoothed", (0.0, -35.0, 35.0), relaxed=True, treatment="smoothed", work=_RETRY_WORK, least=0.7),
-    Step("sideways", (-90.0, 90.0, 180.0), relaxed=True, work=_RETRY_WORK, least=0.9),
-)
 
 
-def find(pixels: np.ndarray, detector: Detector) -> list[Face]:
-    """Finds the faces of a picture.
+def find(pixels: np.ndarray, detector: Detector, turn: int | None = None) -> list[Face]:
+    """Finds the faces of a picture, and which way up each is.
 
     Args:
         pixels: uint8 [H, W, 3], RGB, 0-255.
-        detector: such as `Mtcnn()`.
+        detector: such as `BlazeFace()`.
+        turn: of `WAYS`, by how much the picture is known to be turned; None: every face is asked.
 
     Returns:
         Faces from the left to the right, also those below `SMALLEST_FACE`; none overlap much. Empty where
@@ -301,15 +212,50 @@ def find(pixels: np.ndarray, detector: Detector) -> list[Face]:
         >>> [face.found_by for face in find(painting, Mtcnn())]  # doctest: +SKIP
         ['mtcnn', 'turned']
     """
+    if turn:
+        upright = np.ascontiguousarray(np.rot90(pixels, turn // 90))
+        return _by_column([_turned_back(face, upright, pixels, turn) for face in find(upright, detector, 0)])
+    ways = WAYS if turn is None else _UPRIGHT
     found: list[Face] = []
-    for step in _STEPS:
+    for step in getattr(detector, "steps", Mtcnn.steps):
         if not any(face.place.side > _ALONE * max(pixels.shape[:2]) for face in found if face.place):
-            found += search(pixels, detector, step)
-    for step in _RETRIES:
+            found += _asked(pixels, search(pixels, detector, step, ways), detector, step, ways)
+    for step in getattr(detector, "retries", Mtcnn.retries):
         if found:
             break
-        found = [face for face in search(pixels, detector, step) if _prominent(face, pixels)]
-    return sorted(suppress(found), key=lambda face: face.place.x if face.place else 0.0)
+        seen = [face for face in search(pixels, detector, step, ways) if _prominent(face, pixels)]
+        found = _asked(pixels, seen, detector, step, ways)
+    return _by_column(suppress(found))
+
+
+def _by_column(faces: Sequence[Face]) -> list[Face]:
+    return sorted(faces, key=lambda face: face.place.x if face.place else 0.0)
+
+
+def _asked(
+    pixels: np.ndarray, found: Sequence[Face], detector: Detector, step: Step, ways: Sequence[int]
+) -> list[Face]:
+    """The faces that a step found, the right way up."""
+    if step.every_way or len(ways) == 1:
+        return list(found)
+    upright = []
+    for face in suppress(found):
+        places = [face.place] if face.place is not None else []
+        upright += again(pixels, places, detector, step.name, step.least, step.treatment, ways) or [face]
+    return upright
+
+
+def _turned_back(face: Face, upright: np.ndarray, pixels: np.ndarray, turn: int) -> Face:
+    """A face of the upright picture in the picture as it is, which is turned clockwise."""
+    if face.place is None:
+        return face
+    middles = [np.array([one.shape[1], one.shape[0]]) / 2 for one in (upright, pixels)]
+    about = Place(*middles[1], 1.0, turn)
+    points = np.array([[face.place.x, face.place.y], *(() if face.landmarks is None else face.landmarks)])
+    (x, y), *landmarks = about.to_picture(points - middles[0] + 0.5)
+    angle = (face.place.angle + turn + 180) % 360 - 180
+    place = Place(x, y, face.place.side, angle)
+    return replace(face, place=place, landmarks=np.array(landmarks) if len(landmarks) else None)
 
 
 def _prominent(face: Face, pixels: np.ndarray) -> bool:
@@ -318,13 +264,16 @@ def _prominent(face: Face, pixels: np.ndarray) -> bool:
     return face.place is not None and face.place.side >= max(0.1 * shorter, min(0.3 * shorter, 96))
 
 
-def find_in_box(pixels: np.ndarray, box: Sequence[float], detector: Detector) -> Face:
+def find_in_box(
+    pixels: np.ndarray, box: Sequence[float], detector: Detector, turn: int | None = None
+) -> Face:
     """A face whose place is given by hand; the detector is asked how it is turned.
 
     Args:
         pixels: uint8 [H, W, 3], RGB, 0-255.
         box: x, y, width, height in pixels of the upright picture, from the hairline to the chin.
         detector: such as `Mtcnn()`.
+        turn: as of `find`.
 
     Raises:
         ConfigError: the box is outside the picture, or is empty.
@@ -337,7 +286,20 @@ def find_in_box(pixels: np.ndarray, box: Sequence[float], detector: Detector) ->
             hint="Pixels are counted from the top left of the upright picture.",
         )
     given = Place(x + w / 2, y + h / 2, max(w, h), 0.0)
-    guesses = [replace(given, angle=angle) for angle in (0.0, -35.0, 35.0)]
-    near = again(pixels, guesses, detector, "box+", 0.6)
+    ways = WAYS if turn is None else (turn,)
+    frames = [Place(given.x, given.y, SURROUND * given.side, way) for way in ways]
+    answers = detector([cut(pixels, frame, _CANVAS) for frame in frames], relaxed=True)
+    guesses = [
+        align(frame.to_picture(candidate.landmarks / _CANVAS))[0]
+        for frame, candidates in zip(frames, answers, strict=True)
+        for candidate in candidates
+    ] or [replace(given, angle=angle) for angle in (0.0, -35.0, 35.0)]
+    near = again(pixels, guesses, detector, "box+", 0.6, "", ways)
     near = [face for face in near if face.place and overlap(face.place, given) > 0.4]
-    return max(near, key=lambda face: face.score or 0.0) if near else Face(given, None, None, "box")
+    if not near:
+        return Face(given, None, None, "box")
+    best = max(near, key=_score)
+    for tilts in _CLOSER:
+        places = [best.place] if best.place else []
+        best = next(iter(again(pixels, places, detector, "box+", 0.6, "", tilts)), best)
+    return best

@@ -35,7 +35,7 @@ from ifrp_tf.recovery.manifest import (
     plan,
     provenance,
 )
-from ifrp_tf.recovery.recoverer import AS_USUAL, Options, Recoverer, Scene, look
+from ifrp_tf.recovery.recoverer import AS_USUAL, Options, Recoverer, Scene
 from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
 from ifrp_tf.release.load import BATCH, Network, in_batches
 
@@ -309,7 +309,7 @@ class Run:
                     stack.enter_context(_LARGE)
 
             picture = decoding.decode(data, admit=admit)
-            scene = look(picture.pixels, self.options, self.recoverer.detector, self.recoverer.side)
+            scene = self.recoverer.look(picture.pixels, self.options)
         (height, width, _), notes, suffix = picture.pixels.shape, picture.notes, job.path.suffix.lower()
         if suffix and SUFFIXES.get(suffix) != picture.format:
             notes = (f"{picture.format} data in a {suffix} file", *notes)

@@ -18,7 +18,7 @@ from ifrp_tf.pictures.blending import paste
 from ifrp_tf.pictures.decoding import check_size, describe_array, to_rgb
 from ifrp_tf.pictures.geometry import SMALLEST_FACE, WHOLE, Face, Place, cut
 from ifrp_tf.recovery import detection
-from ifrp_tf.recovery.detection import Candidate, Detector
+from ifrp_tf.recovery.detectors import Candidate, Detector
 from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
 from ifrp_tf.release import load as loaded
 from ifrp_tf.release.load import Network, in_batches
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 FACES = ("whole", "auto")
 """`whole`: every picture is one face; `auto`: the faces in it are found."""
+
+
+TURNS = ("auto", *(str(way) for way in detection.WAYS))
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ class Options:
         strength: of that blend, 0 to 1.
         flip_average: whether the network also sees the mirrored portrait, and the two answers are averaged.
         fallback: whether a picture in which no face is found is taken for one face as a whole.
+        detector: one of `detection.DETECTORS`, for `auto`; a `Recoverer` may have been given another.
+        turn: by how many degrees clockwise the pictures are turned: "0", "90", "180" or "270"; with "auto"
+            every face that is found is asked which way up it is.
         uncertainty: whether a picture and a number of how far the answers to slightly changed portraits
             spread are made of every face, too (`uncertainty.estimate`).
 
@@ -59,11 +65,17 @@ class Options:
     strength: float = 1.0
     flip_average: bool = False
     fallback: bool = True
+    detector: str = detection.DETECTOR
+    turn: str = "auto"
     uncertainty: bool = False
 
     def __post_init__(self) -> None:
         if self.faces not in FACES:
             raise ConfigError(f"Expected `faces` to be one of {', '.join(FACES)}. Received: {self.faces!r}.")
+        for name, known in (("detector", tuple(detection.DETECTORS)), ("turn", TURNS)):
+            if getattr(self, name) not in known:
+                received = repr(getattr(self, name))
+                raise ConfigError(f"Expected `{name}` to be one of {', '.join(known)}. Received: {received}.")
         if not 0.0 <= self.strength <= 1.0:
             raise ConfigError(f"Expected `strength` from 0 to 1. Received: {self.strength!r}.")
         if self.faces == "whole" and (self.paste or self.boxes):
@@ -91,6 +103,10 @@ class Options:
             words.append("flip_average")
         if self.faces == "auto" and not self.fallback:
             words.append("nofallback")
+        if self.faces == "auto" and self.detector != detection.DETECTOR:
+            words.append(self.detector)
+        if self.turn != "auto":
+            words.append(f"turn {self.turn}")
         return " ".join(words)
 
 
@@ -171,13 +187,14 @@ def look(pixels: np.ndarray, options: Options, detector: Detector | Finder | Non
         >>> look(pixels, Options(faces="auto"), Mtcnn(), 128).portraits.shape  # doctest: +SKIP
         (4, 128, 128, 3)
     """
-    found = _found(pixels, options, detector)
+    turn = None if options.turn == "auto" else int(options.turn)
+    found = _found(pixels, options, detector, turn)
     height, width = pixels.shape[:2]
     entries, chosen, portraits = [], [], []
     for index, face in enumerate(found):
         if face.place is None:
             entry = {"box": [0, 0, width, height], "landmarks": None, "score": None, "found_by": "whole"}
-            portraits.append(framing.letterbox(pixels, side))
+            portraits.append(framing.letterbox(np.rot90(pixels, (turn or 0) // 90), side))
         else:
             entry = face.entry(height, width)
             if face.place.side < SMALLEST_FACE:
@@ -198,7 +215,9 @@ class Finder(Protocol):
         """The faces of a picture uint8 [H, W, 3], as the options ask."""
 
 
-def _found(pixels: np.ndarray, options: Options, detector: Detector | Finder | None) -> list[Face]:
+def _found(
+    pixels: np.ndarray, options: Options, detector: Detector | Finder | None, turn: int | None
+) -> list[Face]:
     if options.faces == "whole":
         return [WHOLE]
     if isinstance(detector, Finder):
@@ -206,24 +225,38 @@ def _found(pixels: np.ndarray, options: Options, detector: Detector | Finder | N
     if detector is None:
         raise ConfigError("Expected a detector with faces='auto'. Received: none.")
     if options.boxes:
-        return [detection.find_in_box(pixels, box, detector) for box in options.boxes]
-    found = detection.find(pixels, detector)
+        return [detection.find_in_box(pixels, box, detector, turn) for box in options.boxes]
+    found = detection.find(pixels, detector, turn)
     return found or ([WHOLE] if options.fallback else [])
 
 
 class Late:
-    """The detector, made when it is first asked: many pictures need none. Any thread may ask."""
+    """A detector, made when it is first asked: many pictures need none. Any thread may ask.
 
-    def __init__(self) -> None:
+    Args:
+        name: of `detection.DETECTORS`.
+    """
+
+    def __init__(self, name: str = detection.DETECTOR) -> None:
+        self._name = name
         self._made: Detector | None = None
         self._lock = threading.Lock()
 
     def __call__(self, pictures: Sequence[np.ndarray], *, relaxed: bool = False) -> list[list[Candidate]]:
         """The faces in each picture; see `Detector`."""
+        return self._detector()(pictures, relaxed=relaxed)
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the detector has: how it looks, and how it confirms what it sees."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._detector(), name)
+
+    def _detector(self) -> Detector:
         with self._lock:
             if self._made is None:
-                self._made = detection.Mtcnn()
-        return self._made(pictures, relaxed=relaxed)
+                self._made = detection.DETECTORS[self._name]()
+        return self._made
 
 
 class Recoverer:
@@ -234,8 +267,8 @@ class Recoverer:
         side: of the pictures, pixels.
         name: of the model, for people.
         fingerprint: of the model, 64 hexadecimal digits.
-        detector: finds faces in whole pictures, by itself if it is a `Finder`; mtcnn, made when it is first
-            needed, if None.
+        detector: finds faces in whole pictures, by itself if it is a `Finder`; if None that which
+            `Options.detector` names, made when it is first needed.
 
     Example:
         >>> recoverer = Recoverer.load("saved_models/ifrp")  # doctest: +SKIP
@@ -253,6 +286,7 @@ class Recoverer:
         detector: Detector | Finder | None = None,
     ) -> None:
         self.network, self.detector = network, detector or Late()
+        self._others = {} if detector else {name: Late(name) for name in detection.DETECTORS}
         self.side, self.name, self.fingerprint = side, name, fingerprint
 
     @classmethod
@@ -264,7 +298,7 @@ class Recoverer:
         Args:
             model: as in `release.load.load`; the released one by default.
             trust: load a version folder whose files do not match its `SHA256SUMS`. A SavedModel is a program.
-            detector: finds faces in whole pictures, in place of mtcnn.
+            detector: finds faces in whole pictures, in place of that which `Options.detector` names.
 
         Raises:
             ModelError: there is no model, it is damaged or altered, or it is not one of this package.
@@ -341,7 +375,7 @@ class Recoverer:
             4
         """
         pixels = pixels_of(source)
-        scene = look(pixels, options, self.detector, self.side)
+        scene = self.look(pixels, options)
         function = self.function(options)
         recovered = function(scene.portraits)
         spreads = tuple(estimate(function, one) for one in scene.portraits) if options.uncertainty else ()
@@ -351,6 +385,13 @@ class Recoverer:
             places, faces = [place for place, _ in placed], [face for _, face in placed]
             pasted = paste(pixels, places, faces, strength=options.strength)
         return Recovered(scene, recovered, pasted, spreads)
+
+    def look(self, pixels: np.ndarray, options: Options) -> Scene:
+        """Finds the faces of a picture with the detector that the options name; see `look`."""
+        detector = self.detector
+        if options.detector != detection.DETECTOR:
+            detector = self._others.get(options.detector, detector)
+        return look(pixels, options, detector, self.side)
 
     def uncertainty(self, source: str | Path | bytes | Image.Image | np.ndarray) -> Uncertainty:
         """Recovers the face of one portrait and says where the answer depends on what should not matter.

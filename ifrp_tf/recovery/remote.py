@@ -11,7 +11,7 @@ from ifrp_tf.client.client import Client
 from ifrp_tf.client.wire import PICTURE, ModelInfo, RemoteError
 from ifrp_tf.core.errors import ImageError, ModelError
 from ifrp_tf.pictures.geometry import WHOLE, Face, Place
-from ifrp_tf.recovery.detection import Detector
+from ifrp_tf.recovery.detectors import Detector
 from ifrp_tf.recovery.recoverer import Finder, Options, Recoverer
 
 _OWN = ("faces", "paste", "strength", "flip_average", "uncertainty")  # what is done here, or is never asked
@@ -25,7 +25,7 @@ def recoverer(client: Client, *, detector: Detector | None = None) -> Recoverer:
 
     Args:
         client: of the server; every answer comes of the version that it chooses now.
-        detector: finds faces, in place of the server, or of mtcnn, which needs TensorFlow.
+        detector: finds faces, in place of the server, or of the usual one, which needs TensorFlow.
 
     Raises:
         RemoteError: the server is not there, or has no such model.

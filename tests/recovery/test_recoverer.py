@@ -12,7 +12,7 @@ from skimage.data import astronaut
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.pictures import images
 from ifrp_tf.pictures.geometry import overlap
-from ifrp_tf.recovery.detection import SURROUND, Candidate, Mtcnn
+from ifrp_tf.recovery.detectors import SURROUND, Candidate, Mtcnn
 from ifrp_tf.recovery.recoverer import Options, Recoverer, look
 
 SCENE = pictures.scene(300, 200)
@@ -93,6 +93,8 @@ def test_a_picture_is_recovered_alike_alone_and_among_others(recoverer, tmp_path
     "options",
     [
         {"faces": "some"},
+        {"detector": "eyes"},
+        {"turn": "45"},
         {"faces": "auto", "paste": True, "strength": 1.5},
         {"faces": "auto", "paste": True, "strength": float("nan")},
         {"paste": True},
@@ -111,6 +113,9 @@ def test_settings_tell_options_apart_that_make_other_outputs():
         Options(flip_average=True),
         Options(faces="auto"),
         Options(faces="auto", fallback=False),
+        Options(faces="auto", detector="mtcnn"),
+        Options(turn="180"),
+        Options(faces="auto", turn="0"),
         Options(faces="auto", boxes=((1, 2, 3, 4),)),
         Options(faces="auto", boxes=((1, 2, 3, 4), (5, 6, 7, 8))),
         Options(faces="auto", paste=True),
@@ -175,6 +180,25 @@ def test_any_callable_is_a_detector():
     with pytest.raises(ConfigError, match="detector"):
         look(astronaut(), AUTO, None, 32)
     assert look(astronaut(), Options(), None, 32).places == (None,)
+
+
+def test_portraits_of_a_turned_batch_are_upright():
+    picture = np.ascontiguousarray(astronaut()[:300])
+    turned = np.ascontiguousarray(np.rot90(picture, -1))
+    upright, back = (look(*case, None, 32) for case in ((picture, Options()), (turned, Options(turn="90"))))
+    np.testing.assert_array_equal(back.portraits, upright.portraits)
+
+
+def test_the_options_name_the_detector():
+    recoverer = Recoverer(lambda faces: faces, side=32, name="", fingerprint="")
+    (face,) = recoverer.look(astronaut(), Options(faces="auto", detector="mtcnn")).faces
+    assert face.found_by == "mtcnn"
+    (face,) = recoverer.look(astronaut(), Options(faces="auto")).faces
+    assert face.found_by == "blazeface"
+    given = Recoverer(lambda faces: faces, side=32, name="", fingerprint="", detector=lambda *_, **__: [[]])
+    assert (
+        given.look(astronaut()[:90, :90], Options(faces="auto", detector="mtcnn", fallback=False)).faces == ()
+    )
 
 
 def test_twelve_tilted_faces_are_found_recovered_and_pasted(detector, data_dir):
