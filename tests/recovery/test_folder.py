@@ -17,7 +17,7 @@ from skimage.data import astronaut
 from ifrp_tf.core.errors import ConfigError, DataError, ModelError
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery import folder
-from ifrp_tf.recovery.detectors import Mtcnn
+from ifrp_tf.recovery.blazeface import BlazeFace
 from ifrp_tf.recovery.folder import Run, answer, is_output
 from ifrp_tf.recovery.manifest import Made, Manifest, plan
 from ifrp_tf.recovery.recoverer import Options, Recoverer
@@ -197,7 +197,7 @@ SIDE = 32
 
 @pytest.fixture(scope="module")
 def detector():
-    return Mtcnn()
+    return BlazeFace()
 
 
 @pytest.fixture

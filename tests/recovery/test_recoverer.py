@@ -12,7 +12,8 @@ from skimage.data import astronaut
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.pictures import images
 from ifrp_tf.pictures.geometry import overlap
-from ifrp_tf.recovery.detectors import SURROUND, Candidate, Mtcnn
+from ifrp_tf.recovery.blazeface import BlazeFace
+from ifrp_tf.recovery.detectors import SURROUND, Candidate
 from ifrp_tf.recovery.recoverer import Options, Recoverer, look
 
 SCENE = pictures.scene(300, 200)
@@ -131,7 +132,7 @@ AUTO = Options(faces="auto")
 
 @pytest.fixture(scope="module")
 def detector():
-    return Mtcnn()
+    return BlazeFace()
 
 
 def test_a_face_is_laid_out_as_the_network_was_trained(detector):
@@ -140,7 +141,7 @@ def test_a_face_is_laid_out_as_the_network_was_trained(detector):
     again = look(scene.portraits[0], AUTO, detector, 128)
     eyes = again.faces[0].landmarks[:2] / 128
     np.testing.assert_allclose(eyes, [[0.326, 0.34], [0.674, 0.34]], atol=0.06)
-    assert scene.entries[0]["found_by"] == "mtcnn"
+    assert scene.entries[0]["found_by"] == "blazeface"
     assert scene.places == (scene.faces[0].place,)
 
 
