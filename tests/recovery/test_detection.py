@@ -40,7 +40,7 @@ def _right_way_up(face, turn):
     middle = Place(256, 256, 1, turn).to_picture(np.array([[FACE.x - 255.5, FACE.y - 255.5]]))[0]
     np.testing.assert_allclose([face.place.x, face.place.y], middle, atol=9)
     assert abs((face.place.angle - turn - FACE.angle + 180) % 360 - 180) < 10
-    assert abs(face.place.side - FACE.side) < 14
+    assert abs(face.place.side / FACE.side - 1) < 0.15
 
 
 @pytest.mark.parametrize("angle", [-35.0, 35.0, 180.0])
@@ -86,15 +86,18 @@ def test_the_work_is_bounded_for_scans():
 
 
 @pytest.mark.parametrize("turn", WAYS)
-def test_a_scan_of_any_way_up_shows_one_face_the_right_way_up(every_detector, turn):
+def test_a_scan_of_any_way_up_shows_one_face_the_right_way_up(blazeface, turn):
     """What is turned by 180 was found the wrong way up before."""
-    (face,) = find(_turned(astronaut(), turn), every_detector)
+    (face,) = find(_turned(astronaut(), turn), blazeface)
     _right_way_up(face, turn)
     assert face.score > 0.9
-    if turn in (0, 180):  # a photograph of the test's own kind: as tight as those that are recovered
-        (face,) = find(_turned(astronaut()[60:182, 164:286], turn), every_detector)
-        assert abs((face.place.angle - turn + 180) % 360 - 180) < 12
-        assert abs(face.place.side - 118) < 15
+
+
+@pytest.mark.parametrize("turn", [0, 180])
+def test_a_tight_face_of_either_way_up(every_detector, turn):
+    (face,) = find(_turned(astronaut()[60:182, 164:286], turn), every_detector)
+    assert abs((face.place.angle - turn + 180) % 360 - 180) < 12
+    assert abs(face.place.side - 118) < 15
 
 
 def test_which_way_a_batch_is_turned_can_be_given(blazeface):
@@ -131,10 +134,10 @@ def test_a_small_face_is_found(every_detector):
 def test_there_is_no_face_in_noise_clutter_and_art(blazeface, data_dir):
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
     clutter, _ = composed.scene([], 0)
-    assert find(noise, blazeface) == find(clutter[:600, :900], blazeface) == []
+    assert find(noise, blazeface) == find(clutter[:400, :600], blazeface) == []
     shown = list(empties.pictures(data_dir / "styles"))
     assert len(shown) >= 200
-    assert [name for name, pixels in shown[::16] if find(pixels, blazeface)] == []
+    assert [name for name, pixels in shown[::50] if find(pixels, blazeface)] == []
 
 
 def test_a_picture_without_a_face_costs_little(blazeface):
