@@ -20,7 +20,7 @@ PLACES = (Place(60, 70, 64, 12), Place(120, 40, 20, 0), Place(190, 90, 80, -8))
 
 def result(pixels, stem="x"):
     """A picture with three faces, of which the one in the middle is too small."""
-    faces = tuple(Face(place, None, 0.9, "mtcnn") for place in PLACES)
+    faces = tuple(Face(place, None, 0.9, "blazeface") for place in PLACES)
     portraits = np.stack([cut(pixels, PLACES[k], SIDE) for k in (0, 2)])
     scene = Scene(faces, tuple(face.entry(*pixels.shape[:2]) for face in faces), (0, 2), portraits)
     return demo.Result(stem, pixels, ("low_contrast",), Recovered(scene, 255 - portraits, None), NEGATIVE)

@@ -106,7 +106,7 @@ def test_a_whole_picture_with_its_face(client):
     assert abs(found[1] + found[3] / 2 - (y + height / 2)) < 30
     assert face.photo.shape == (SIDE, SIDE, 3)
     assert face.score > 0.9
-    assert (face.found_by, face.reason) == ("mtcnn", "")
+    assert (face.found_by, face.reason) == ("blazeface", "")
     assert any("orientation 6" in note for note in answer.notes)
     pasted = images.read(answer.pasted).pixels
     assert pasted.shape == pixels.shape
