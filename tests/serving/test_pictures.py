@@ -199,7 +199,7 @@ def test_recover_remote_has_the_server_find_the_faces(client, endpoint, tmp_path
     assert code == 0
     (listed,) = json.loads((tmp_path / "out" / "report.json").read_text())["pictures"]
     (face,) = listed["faces"]
-    assert face["found_by"] == "mtcnn"
+    assert face["found_by"] == "blazeface"
     assert (tmp_path / "out" / "in_pasted.png").exists()
     (there,) = client.recover_picture(pixels).faces
     recovered = images.read(tmp_path / "out" / face["recovered"]).pixels
