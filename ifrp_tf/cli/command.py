@@ -39,6 +39,7 @@ def option(
     high: float | None = None,
     repeated: bool = False,
     argument: str = "",
+    positional: bool = False,
 ) -> Any:
     """A field of a `Request` whose flag has limits, or is given several times.
 
@@ -47,8 +48,15 @@ def option(
         low, high: limits of a number, inclusive.
         repeated: the flag of a tuple is given once for every part, instead of once with commas.
         argument: what the library calls it, where that is another name.
+        positional: words without a flag are parts of it, too.
     """
-    metadata = {"low": low, "high": high, "repeated": repeated, "argument": argument}
+    metadata = {
+        "low": low,
+        "high": high,
+        "repeated": repeated,
+        "argument": argument,
+        "positional": positional,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -140,9 +148,16 @@ def main(name: str, arguments: Sequence[str] | None = None, *, program: str = ""
     given = list(sys.argv[1:] if arguments is None else arguments)
     sys.argv = [program or sys.argv[0], *given]
     define_flags(module.Request)
-    fields = dataclasses.fields(module.Request)
-    names = {field.metadata.get("argument") or field.name: field.name for field in fields}
-    launch(lambda: module.run(request_from(module.Request)), module.__doc__ or "", __name__, names)
+    more = next(
+        (each.name for each in dataclasses.fields(module.Request) if each.metadata.get("positional")), ""
+    )
+    names = flag_names(module.Request)
+    launch(lambda: module.run(request_from(module.Request)), module.__doc__ or "", __name__, names, more)
+
+
+def flag_names(kind: type) -> dict[str, str]:
+    """The flag for each argument of the library that a `Request` passes on."""
+    return {field.metadata.get("argument") or field.name: field.name for field in dataclasses.fields(kind)}
 
 
 def as_flags(message: str, names: Mapping[str, str]) -> str:
@@ -164,7 +179,11 @@ def as_flags(message: str, names: Mapping[str, str]) -> str:
 
 
 def launch(
-    run: Callable[[], int], description: str, flags_of: str = "", names: Mapping[str, str] | None = None
+    run: Callable[[], int],
+    description: str,
+    flags_of: str = "",
+    names: Mapping[str, str] | None = None,
+    positional: str = "",
 ) -> None:
     """Runs `run` after parsing the command line, and exits with its code.
 
@@ -173,12 +192,13 @@ def launch(
         description: for `--help`.
         flags_of: the module whose flags `--help` lists; the main module by default.
         names: the flag of each argument of the library, for its errors.
+        positional: the flag to which words without a flag are added; empty where there may be none.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to fail
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _run(run, description, flags_of, names or {})
+        code = _run(run, description, flags_of, names or {}, positional)
         if sys.stdout is not None:  # closed from the start
             sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
@@ -187,7 +207,9 @@ def launch(
     sys.exit(code)
 
 
-def _run(run: Callable[[], int], description: str, flags_of: str, names: Mapping[str, str]) -> int:
+def _run(
+    run: Callable[[], int], description: str, flags_of: str, names: Mapping[str, str], positional: str
+) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if HELP & set(sys.argv[1:]):
         listed = flags.FLAGS.module_help(flags_of) if flags_of else flags.FLAGS.main_module_help()
@@ -195,7 +217,9 @@ def _run(run: Callable[[], int], description: str, flags_of: str, names: Mapping
         return 0
     try:
         extra = flags.FLAGS(sys.argv)[1:]
-        if extra:
+        if extra and positional:
+            flags.FLAGS[positional].value = [*(flags.FLAGS[positional].value or ()), *extra]
+        elif extra:
             raise ConfigError(f"Expected flags only. Received: {' '.join(extra)}.", hint="See --help.")
         return run()
     except KeyboardInterrupt:

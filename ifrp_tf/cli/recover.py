@@ -1,65 +1,83 @@
 """Recovers the faces behind portraits.
 
 python tools/recover.py --input=portrait.jpg --output=recovered --side_by_side
-python tools/recover.py --input=portraits --output=recovered          # a folder; its tree is mirrored
+python tools/recover.py --output=recovered portraits more/*.png       # folders; their trees are mirrored
 python tools/recover.py --input='portraits/**/*.png' --output=recovered --overwrite
-python tools/recover.py --input=scans --output=recovered --faces=auto --paste --gallery
+python tools/recover.py --input=scans --output=recovered --paste --gallery
 
-Writes <stem>_recovered.png (with --faces=auto one <stem>_face<k>_recovered.png a face), report.json and
-report.csv. Exit code: 0 all good, 1 some inputs failed or none was found, 2 wrong usage, 3 model unusable,
-130 interrupted (run it again to go on).
+Writes <stem>_recovered.png of a picture that one face fills, one <stem>_face<k>_recovered.png for every face
+in others, report.json and report.csv. Exit code: 0 all good, 1 some inputs failed (such as those without a
+face) or none was found, 2 wrong usage, 3 model unusable, 130 interrupted (run it again to go on).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Literal
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from ifrp_tf.cli.command import option
+from ifrp_tf.cli.command import as_flags, flag_names, option
 from ifrp_tf.core.assets import MODEL
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.core.runtime import Console
 
+if TYPE_CHECKING:
+    from ifrp_tf.recovery.recoverer import Recoverer
+
+_NAMED = 3  # files that a line of the summary names
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-    """What `recover` is asked for.
+class Wanted:
+    """What is to be recovered, by whichever model.
 
     Attributes:
-        input: A picture, a folder, or a pattern in quotes.
+        input: A picture, a folder, or a pattern in quotes; given several times, or without the flag.
         output: Folder for the results; made if missing.
-        model: A version, a folder of versions, or a run's folder.
-        faces: whole: every picture is one face. auto: faces are found in it.
+        faces: auto: the faces in a picture are found, unless one fills it. whole: every picture is one face.
         detector: That finds faces: blazeface, or the slower mtcnn.
         turn: By how many degrees clockwise the pictures are turned. auto: each face is asked.
         box: A face by hand: x,y,width,height in pixels. One picture only.
         paste: Also write <stem>_pasted.png: the faces in their picture.
         strength: Of the pasted faces: 0 (unseen) to 1.
         flip_average: Average with the mirrored portrait's answer.
-        fallback: Take a picture without a face for one as a whole.
+        fallback: A picture without a face is taken for one as a whole: auto: if it is nearly square and of up
+            to 512 pixels. whole: always. none: never.
         gallery: Also write gallery.html and contact sheets: portrait | face. Implies --side_by_side.
         side_by_side: Also write <stem>_side_by_side.png: portrait | recovered | in its picture.
         uncertainty: Also write <stem>_uncertainty.png and a number a face; 16 times the work.
         overwrite: Replace existing outputs.
-        trust: Load a model whose checksums do not match: it is a program.
     """
 
-    input: str = option(argument="source")
+    input: tuple[str, ...] = option((), repeated=True, argument="source", positional=True)
     output: str
-    model: str = MODEL
-    faces: Literal["whole", "auto"] = "whole"
+    faces: Literal["auto", "whole"] = "auto"
     detector: Literal["blazeface", "mtcnn"] = "blazeface"
     turn: Literal["auto", "0", "90", "180", "270"] = "auto"
     box: tuple[str, ...] = option((), repeated=True, argument="boxes")
     paste: bool = False
     strength: float = 1.0
     flip_average: bool = False
-    fallback: bool = True
+    fallback: Literal["auto", "whole", "none"] = "auto"
     gallery: bool = False
     side_by_side: bool = False
     uncertainty: bool = False
     overwrite: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request(Wanted):
+    """What `recover` is asked for.
+
+    Attributes:
+        model: A version, a folder of versions, or a run's folder.
+        trust: Load a model whose checksums do not match: it is a program.
+    """
+
+    model: str = MODEL
     trust: bool = False
 
 
@@ -74,9 +92,25 @@ def run(request: Request) -> int:
         DataError: no input was found, or another run writes to the output folder.
         ModelError: the model is unusable.
     """
+
+    def load() -> Recoverer:
+        from ifrp_tf.recovery import recoverer
+
+        return recoverer.Recoverer.load(request.model, trust=request.trust)
+
+    return carry_out(request, load)
+
+
+def carry_out(request: Wanted, load: Callable[[], Recoverer]) -> int:
+    """As `run`, with whatever model.
+
+    Args:
+        request: what is to be recovered.
+        load: gives the model, once cheap mistakes are found.
+    """
     from ifrp_tf.recovery import folder, gallery  # late: --help and wrong usage need no numpy
     from ifrp_tf.recovery.manifest import write_table
-    from ifrp_tf.recovery.recoverer import Options, Recoverer
+    from ifrp_tf.recovery.recoverer import Options
 
     boxes, side_by_side = parse_boxes(request.box), request.side_by_side or request.gallery
     options = Options(
@@ -91,19 +125,59 @@ def run(request: Request) -> int:
         uncertainty=request.uncertainty,
     )
     with folder.opened(request.input, request.output, options) as (manifest, jobs):
-        recoverer = Recoverer.load(request.model, trust=request.trust)
+        recoverer = load()
         run = folder.Run(manifest, jobs, recoverer, options, side_by_side, request.overwrite)
         with Console(len(jobs)) as console:
-            report = run.process(console.show)
+            seen = Seen(console, flag_names(type(request)))
+            report = run.process(seen.show)
         write_table(report.path)
         page = gallery.write_pages(report.path) if request.gallery else None
     print(f"{report.summary(len(jobs))}; model {recoverer.name}; {report.path}")
-    if side_by_side and options.faces == "whole" and report.recovered + report.skipped:
-        stem = jobs[0].stem if len(jobs) == 1 else "*"
-        print(f"side by side: {manifest.folder / f'{stem}_side_by_side.png'}")
+    print("".join(f"{line}\n" for line in seen.lines()), end="")
+    if side_by_side and seen.first:
+        print(f"side by side: {manifest.folder / (seen.first if len(jobs) == 1 else '*_side_by_side.png')}")
     if page is not None:
         print(f"gallery: {page}")
     return report.exit_code
+
+
+class Seen:
+    """What of a run is said on the terminal: failures and doubts as they come, in the end how many of what.
+
+    Args:
+        console: where.
+        names: the flag of each argument of the library.
+    """
+
+    def __init__(self, console: Console, names: Mapping[str, str]) -> None:
+        self._console, self._names = console, names
+        self._notes: dict[str, list[str]] = {}
+        self._wordings: dict[str, Counter[str]] = {}
+        self.first = ""
+
+    def show(self, entry: dict[str, Any]) -> None:
+        """Shows one picture's entry of the report."""
+        from ifrp_tf.recovery.recoverer import NO_FACE
+
+        self._console.show({**entry, "message": as_flags(entry["message"], self._names)})
+        if NO_FACE in entry["notes"] and entry["status"] != "failed":
+            self._console.say(f"{entry['input']!r}: {NO_FACE}")
+        notes = [entry["reason"]] if entry["status"] == "failed" else []
+        for note in (*notes, *entry["notes"]):
+            kind = re.sub(r"\d[\d.,]*", "#", note)
+            name = Path(entry["input"]).name.encode("utf-8", "backslashreplace").decode()
+            self._notes.setdefault(kind, []).append(name)
+            self._wordings.setdefault(kind, Counter())[note] += 1
+        self.first = self.first or next((face.get("side_by_side", "") for face in entry["faces"]), "")
+
+    def lines(self) -> list[str]:
+        """For every kind of failure and note how many pictures have it, and the first of them."""
+        found = []
+        for kind, files in self._notes.items():
+            words = next(iter(self._wordings[kind])) if len(self._wordings[kind]) == 1 else kind
+            more = ", ..." if len(files) > _NAMED else ""
+            found.append(f"  {len(files)} x {words}: {', '.join(files[:_NAMED])}{more}")
+        return found
 
 
 def parse_boxes(texts: Sequence[str]) -> tuple[tuple[float, float, float, float], ...]:

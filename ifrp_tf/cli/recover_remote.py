@@ -1,7 +1,7 @@
 """Recovers the faces behind portraits on a model server; neither the model nor TensorFlow is needed here.
 
 python tools/recover_remote.py --address=localhost:8500 --input=portrait.jpg --output=recovered
-python tools/recover_remote.py --address=localhost:8501 --protocol=rest --input=scans --output=o --faces=auto
+python tools/recover_remote.py --address=localhost:8501 --protocol=rest --input=portraits --output=recovered
 
 The server is tools/serve.py or TensorFlow Serving; the former also finds faces, for the latter this machine
 does, with TensorFlow. Writes what tools/recover.py writes. Exit code: 0 good, 1 some inputs failed or none
@@ -13,27 +13,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from ifrp_tf.cli.command import option
+from ifrp_tf.cli import recover
 from ifrp_tf.core.errors import ModelError
-from ifrp_tf.core.runtime import Console
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(recover.Wanted):
     """What `recover_remote` is asked for.
 
     Attributes:
         address: The server, HOST:PORT.
-        input: A picture, a folder, or a pattern in quotes.
-        output: Folder for the results; made if missing.
         protocol: What the port speaks.
         model_name: The name under which the model is served.
         model_version: Of the model; without it the server's newest.
-        faces: whole: every picture is one face. auto: faces are found in it, by the server if it can.
-        paste: Also write <stem>_pasted.png: the faces in their picture.
-        side_by_side: Also write <stem>_side_by_side.png.
-        uncertainty: Also write <stem>_uncertainty.png and a number; 16 times the load.
-        overwrite: Replace existing outputs.
         timeout: Seconds for 16 pictures with all retries.
         retries: How often they are sent again to a full or absent server.
         tls: Encrypt. Without it whoever is on the way sees the pictures.
@@ -41,16 +33,9 @@ class Request:
     """
 
     address: str
-    input: str = option(argument="source")
-    output: str
     protocol: Literal["grpc", "rest"] = "grpc"
     model_name: str = "ifrp"
     model_version: int | None = None
-    faces: Literal["whole", "auto"] = "whole"
-    paste: bool = False
-    side_by_side: bool = False
-    uncertainty: bool = False
-    overwrite: bool = False
     timeout: float = 60.0
     retries: int = 8
     tls: bool = False
@@ -73,10 +58,8 @@ def run(request: Request) -> int:
     """
     from ifrp_tf.client.client import Client  # late: --help and wrong usage need no grpcio
     from ifrp_tf.client.wire import RemoteError
-    from ifrp_tf.recovery import folder, remote
-    from ifrp_tf.recovery.recoverer import Options
+    from ifrp_tf.recovery import remote
 
-    options = Options(faces=request.faces, paste=request.paste, uncertainty=request.uncertainty)
     client = Client(
         request.address,
         request.model_name,
@@ -86,13 +69,8 @@ def run(request: Request) -> int:
         retries=request.retries,
         tls=request.certificates or request.tls,
     )
-    with client, folder.opened(request.input, request.output, options) as (manifest, jobs):
+    with client:
         try:
-            recoverer = remote.recoverer(client)
-            run = folder.Run(manifest, jobs, recoverer, options, request.side_by_side, request.overwrite)
-            with Console(len(jobs)) as console:
-                report = run.process(console.show)
+            return recover.carry_out(request, lambda: remote.recoverer(client))
         except RemoteError as error:
             raise ModelError(str(error), hint="What is finished stays: run it again to go on.") from error
-    print(f"{report.summary(len(jobs))}; model {recoverer.name}; {report.path}")
-    return report.exit_code

@@ -35,11 +35,9 @@ from ifrp_tf.core.errors import ConfigError, IfrpError, ImageError
 from ifrp_tf.core.files import read_bytes
 from ifrp_tf.pictures import images
 from ifrp_tf.pictures.decoding import describe_array
+from ifrp_tf.pictures.images import Source
 
 __all__ = ["Client", "ModelInfo", "RemoteError", "RemoteFace", "RemotePicture"]
-
-Source = str | Path | bytes | np.ndarray
-"""A path, the bytes of a picture file, or uint8 RGB [H, W, 3], 0-255."""
 
 _Answer = TypeVar("_Answer")
 
@@ -185,8 +183,9 @@ class Client:
         """Recovers the face of one portrait, or of each of several.
 
         Args:
-            pictures: a path, the bytes of a picture file, an array uint8 [H, W, 3]; a list of these; or a
-                batch uint8 [N, side, side, 3]. Portraits of any size are letterboxed (`images.letterbox`).
+            pictures: a path, the bytes of a file, an open file, a Pillow image or an array uint8 [H, W, 3]; a
+                list of these; or a batch uint8 [N, side, side, 3]. Portraits of any size are letterboxed
+                (`images.letterbox`).
 
         Returns:
             uint8 [side, side, 3], or [N, side, side, 3] for several.
@@ -221,13 +220,13 @@ class Client:
         Example:
             >>> [face.box for face in client.recover_picture("group.jpg").faces]  # doctest: +SKIP
         """
-        if isinstance(picture, np.ndarray):
-            data = images.encode_png(images.from_array(picture))
+        most = MAX_PICTURE - OVERHEAD
+        if isinstance(picture, str | Path):
+            data = read_bytes(picture, most)
         else:
-            most = MAX_PICTURE - OVERHEAD
-            data = picture if isinstance(picture, bytes) else read_bytes(picture, most)
-            if len(data) > most:
-                raise ImageError("too_large", f"Expected at most {most:,} bytes. Received: {len(data):,}.")
+            data = picture if isinstance(picture, bytes) else images.encode_png(images.take(picture).pixels)
+        if len(data) > most:
+            raise ImageError("too_large", f"Expected at most {most:,} bytes. Received: {len(data):,}.")
         text = json.dumps(options).encode()
         patience = replace(self._patience, timeout=PATIENCE * self._patience.timeout)
         found = self._ask(lambda left: self._transport.picture(data, text, self.version, left), patience)
@@ -293,9 +292,7 @@ class Client:
 
     def _prepare(self, picture: Source) -> np.ndarray | ImageError:
         try:
-            if isinstance(picture, np.ndarray):
-                return images.letterbox(images.from_array(picture), self.side)
-            return images.letterbox(images.read(picture).pixels, self.side)
+            return images.letterbox(images.take(picture).pixels, self.side)
         except ImageError as error:
             return error
 

@@ -373,7 +373,7 @@ def fingerprint(paths: Iterable[Path], *, root: Path | None = None, start: str =
 
 
 def list_pictures(
-    path_or_glob: str | Path, *, recursive: bool = True, exclude: Path | None = None
+    path_or_glob: str | Path, *, recursive: bool = True, exclude: str | Path | None = None
 ) -> list[Path]:
     """The files that a user means by a file, a folder or a pattern, in natural order (2 before 10).
 
@@ -401,28 +401,33 @@ def list_pictures(
     >>> list_pictures("portraits/*.png", exclude=Path("portraits/out"))  # doctest: +SKIP
     """
     given = os.fspath(path_or_glob)
+    left: list[Path] = []
     if not given:
         raise DataError("expected a file, a folder or a pattern, received an empty path.")
     if os.path.lexists(given) and not os.path.isdir(given):
         return [Path(given)]
     if os.path.isdir(given):
-        root, candidates, looked_for = Path(given), _walk(Path(given), recursive), "every file"
+        root, candidates, looked_for = Path(given), _walk(Path(given), recursive, left), "every file"
     elif glob.has_magic(given):
         root, pattern = _literal_prefix(Path(given))
         matches = glob.glob(pattern, root_dir=root, recursive=recursive)
         candidates, looked_for = (root / match for match in matches), repr(pattern)
     else:
         raise DataError(f"{given!r} does not exist.", hint=missing_hint(given))
-    found = sorted(_keep(root, candidates, exclude), key=lambda path: _natural(path.relative_to(root)))
+    found = sorted(_keep(root, candidates, exclude, left), key=lambda path: _natural(path.relative_to(root)))
+    if left:
+        words = f"{len(left)} link{'s' * (len(left) > 1)} in {str(root)!r} left out, such as {str(left[0])!r}"
+        logging.warning("%s: links to folders, and out of the folder, are not followed.", words)
     if not found:
         message = (
             f"0 pictures in {str(root)!r}; looked for {looked_for}{'' if recursive else ', not in folders'}"
         )
-        raise DataError(f"{message}.", hint=f"The working directory is {os.getcwd()!r}.")
+        hint = "Name what the links lead to. " if left else ""
+        raise DataError(f"{message}.", hint=f"{hint}The working directory is {os.getcwd()!r}.")
     return found
 
 
-def _walk(root: Path, recursive: bool) -> Iterator[Path]:
+def _walk(root: Path, recursive: bool, left: list[Path]) -> Iterator[Path]:
     def warn(error: OSError) -> None:
         if error.filename == os.fspath(root):
             raise DataError(f"the folder {str(root)!r} cannot be read: {error.strerror}.") from error
@@ -430,6 +435,7 @@ def _walk(root: Path, recursive: bool) -> Iterator[Path]:
 
     for folder, folders, names in os.walk(root, onerror=warn):  # links to folders are listed, not entered
         folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        left += [Path(folder, name) for name in folders if os.path.islink(Path(folder, name))]
         yield from (Path(folder) / name for name in names)
 
 
@@ -441,7 +447,9 @@ def _literal_prefix(path: Path) -> tuple[Path, str]:
     return Path(), os.fspath(path)
 
 
-def _keep(root: Path, candidates: Iterator[Path], exclude: Path | None) -> Iterator[Path]:
+def _keep(
+    root: Path, candidates: Iterator[Path], exclude: str | Path | None, left: list[Path]
+) -> Iterator[Path]:
     real_root = os.path.realpath(root)
     barred = None if exclude is None else os.path.realpath(exclude)
     if barred and _inside(real_root, barred):  # the output folder is the input or above it: it bars nothing
@@ -454,7 +462,10 @@ def _keep(root: Path, candidates: Iterator[Path], exclude: Path | None) -> Itera
         through_a_link = real_folder != os.path.normpath(
             os.path.join(real_root, path.parent.relative_to(root))
         )
-        if through_a_link or not _inside(real, real_root) or path in seen:
+        if through_a_link or path in seen:
+            continue
+        if not _inside(real, real_root):
+            left.append(path)
             continue
         if barred is None or not (_inside(real, barred) or _inside(real_folder, barred)):
             seen.add(path)

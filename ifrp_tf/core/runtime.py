@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,8 +85,11 @@ def logged_to(path: str | Path) -> Iterator[None]:
 # ---- What a person at a terminal sees of a long run: failures as lines, and a bar where ----
 
 
+_FIRST_LINE_S = 10.0
+
+
 class Console:
-    """Shows pictures of a report on the error stream; the bar only appears on a terminal.
+    """Shows pictures of a report on the error stream: a bar on a terminal, in a log a line now and then.
 
     Args:
         total: how many pictures there are.
@@ -98,6 +102,8 @@ class Console:
     def __init__(self, total: int) -> None:
         watched = sys.stderr is not None and sys.stderr.isatty()
         self._bar = tqdm(total=total, unit="picture", disable=not watched, file=sys.stderr)
+        self._total, self._count, self._watched = total, 0, watched
+        self._next, self._pause = time.monotonic() + _FIRST_LINE_S, _FIRST_LINE_S
 
     def __enter__(self) -> Console:
         return self
@@ -112,8 +118,17 @@ class Console:
             entry: `input`, `status`, and for a failure `reason` and `message`.
         """
         if entry["status"] == "failed":
-            self._bar.write(f"{entry['input']!r}: {entry['reason']}: {entry['message']}", file=sys.stderr)
+            self.say(f"{entry['input']!r}: {entry['reason']}: {entry['message']}")
         self._bar.update()
+        self._count += 1
+        if not self._watched and time.monotonic() >= self._next and self._count < self._total:
+            self.say(f"{self._count:,} of {self._total:,} pictures")
+            self._pause = min(2 * self._pause, 600.0)  # a log is to show life, not to grow
+            self._next = time.monotonic() + self._pause
+
+    def say(self, line: str) -> None:
+        """Writes a line, above the bar where there is one."""
+        self._bar.write(line, file=sys.stderr)
 
 
 # ---- Signals ----

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from ifrp_tf.core.errors import ImageError
 from ifrp_tf.core.files import read_bytes
 from ifrp_tf.pictures import decoding, images
 from ifrp_tf.pictures.blending import paste
-from ifrp_tf.pictures.geometry import SMALLEST_FACE, Place
+from ifrp_tf.pictures.geometry import Place
+from ifrp_tf.recovery.gallery import numbered
 from ifrp_tf.recovery.manifest import PASTED, bases, provenance
 from ifrp_tf.recovery.recoverer import Options, Recovered, Recoverer
 from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
@@ -39,11 +40,6 @@ MOST_UNCERTAIN = 12
 Opened = Callable[[], Recoverer]
 """The model to ask about one picture, as it is at that moment."""
 
-_TAKEN, _LEFT = (
-    (255, 208, 0),
-    (170, 170, 170),
-)  # frames of faces that are recovered, and of those that are not
-
 
 class Shown(NamedTuple):
     """A picture file and what is written below it."""
@@ -59,7 +55,6 @@ class Result:
     Attributes:
         stem: what the names of its files begin with.
         pixels: uint8 [H, W, 3], the picture.
-        notes: what was done to read it.
         done: the faces that were found, and the recovered ones.
         recoverer: the model that answered.
         uncertain: of the recovered faces, once it was asked for.
@@ -67,7 +62,6 @@ class Result:
 
     stem: str
     pixels: np.ndarray
-    notes: tuple[str, ...]
     done: Recovered
     recoverer: Recoverer
     uncertain: list[Uncertainty] = field(default_factory=list)
@@ -85,21 +79,18 @@ class Result:
         """What was found, in words."""
         faces, chosen = len(self.done.scene.faces), len(self.done.scene.chosen)
         words = f"{faces} face{'s' * (faces != 1)} found, {chosen} recovered."
-        if any(face.place is None for face in self.done.scene.faces):
-            words = "No face was found, or none was looked for: the picture as a whole is taken for one."
-        elif chosen < faces:
-            words += f" Faces below {SMALLEST_FACE} pixels are not recovered: there is nothing to see."
-        return " ".join([words, *(f"Note: {note.replace('_', ' ')}." for note in self.notes)])
+        if not faces:
+            words = "No face was found, and the picture is too large or too oblong to be one as a whole."
+        elif self.done.scene.faces[0].place is None:
+            words = "The picture as a whole is taken for one face."
+        return " ".join([words, *(f"Note: {note.replace('_', ' ')}." for note in self.done.notes)])
 
     def found(self) -> Path:
         """The picture with a frame and a number for every face."""
         small, factor = _preview(self.pixels)
-        canvas = Image.fromarray(small)
-        pen, chosen = ImageDraw.Draw(canvas), set(self.done.scene.chosen)
-        for index, face in enumerate(self.done.scene.faces):
-            if face.place is not None:
-                _frame(pen, _scaled(face.place, factor), str(index + 1), _TAKEN if index in chosen else _LEFT)
-        return self._write(f"{self.stem}_faces.png", np.array(canvas))
+        faces, chosen = enumerate(self.done.scene.faces), self.done.scene.chosen
+        frames = [(face.place.corners() * factor, k in chosen) for k, face in faces if face.place is not None]
+        return self._write(f"{self.stem}_faces.png", numbered(small, frames))
 
     def before_after(self, strength: float) -> tuple[Path, Path] | None:
         """Two pictures of one size to compare: the given one, and with recovered faces.
@@ -183,7 +174,7 @@ def recover(path: str | Path, name: str, opened: Opened, faces: str = "auto") ->
     recoverer = opened()
     done = recoverer.recover_faces(picture.pixels, Options(faces=faces))
     stem = re.sub(r"[^\w-]+", "_", Path(name).stem).strip("_")[:40] or "picture"
-    return Result(stem, picture.pixels, picture.notes, done, recoverer)
+    return Result(stem, picture.pixels, replace(done, notes=(*picture.notes, *done.notes)), recoverer)
 
 
 def _preview(pixels: np.ndarray) -> tuple[np.ndarray, float]:
@@ -196,17 +187,3 @@ def _preview(pixels: np.ndarray) -> tuple[np.ndarray, float]:
 
 def _scaled(place: Place, factor: float) -> Place:
     return replace(place, x=place.x * factor, y=place.y * factor, side=place.side * factor)
-
-
-def _frame(pen: ImageDraw.ImageDraw, place: Place, number: str, colour: tuple[int, int, int]) -> None:
-    corners = [(float(x), float(y)) for x, y in place.corners()]
-    width = max(2, round(place.side / 60))
-    pen.line([*corners, *corners[:2]], fill=(0, 0, 0), width=2 * width, joint="curve")
-    pen.line([*corners, *corners[:2]], fill=colour, width=width, joint="curve")
-    font = ImageFont.load_default(max(12.0, min(36.0, place.side / 5)))
-    left, top, right, bottom = pen.textbbox((0, 0), number, font=font)
-    pad = (bottom - top) / 3
-    wide, high = right - left + 2 * pad, bottom - top + 2 * pad
-    x, y = max(0.0, corners[0][0]), max(0.0, corners[0][1] - high - width)  # above it: faces may be small
-    pen.rectangle((x, y, x + wide, y + high), fill=colour)
-    pen.text((x + pad - left, y + pad - top), number, fill=(0, 0, 0), font=font)

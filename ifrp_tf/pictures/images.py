@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.core.files import list_pictures, read_bytes, write_bytes_atomic
@@ -32,13 +33,15 @@ from ifrp_tf.pictures.decoding import (
     decode,
     describe_array,
     encode_png,
+    to_rgb,
 )
 from ifrp_tf.pictures.framing import centre_crop, fit, grid, letterbox, resize, side_by_side
 
 __all__ = [
     "FORMATS", "MAX_ASPECT", "MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "MIN_SIDE", "WHITE", "Picture",
-    "centre_crop", "encode_png", "fit", "from_array", "grid", "is_flat", "letterbox", "list_pictures", "read",
-    "resize", "side_by_side", "to_levels", "to_model_range", "to_uint8", "write_bytes_atomic", "write_png",
+    "Source", "centre_crop", "encode_png", "fit", "from_array", "grid", "is_flat", "letterbox",
+    "list_pictures", "read", "resize", "side_by_side", "take", "to_levels", "to_model_range", "to_uint8",
+    "write_bytes_atomic", "write_png",
 ]  # fmt: skip
 
 WHITE = (255, 255, 255)
@@ -90,6 +93,55 @@ def read(
         note = f"{picture.format} data in a {suffix} file"
         picture = replace(picture, notes=(note, *picture.notes))
     return picture
+
+
+Source = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+"""One picture in any form that `take` knows."""
+
+
+def take(source: Source) -> Picture:
+    """Reads a picture that is given in any form.
+
+    Args:
+        source: A path, the bytes of a file, a file opened for reading bytes, a Pillow image, or an array as
+            in `from_array`.
+
+    Returns:
+        As `read`; the format of an array is empty.
+
+    Raises:
+        ImageError: As in `read` and `from_array`; with the reason `bad_array` for anything else.
+
+    Example:
+
+    >>> import io
+    >>> take(io.BytesIO(encode_png(np.zeros((16, 20, 3), np.uint8)))).format
+    'PNG'
+    """
+    if isinstance(source, str | Path | bytes):
+        return read(source)
+    if isinstance(source, bytearray | memoryview):
+        return read(bytes(source))
+    if isinstance(source, Image.Image):
+        check_size(*source.size)
+        notes: list[str] = []
+        upright = ImageOps.exif_transpose(source)
+        if (turn := source.getexif().get(0x0112, 1)) in range(2, 9):
+            notes.append(f"exif orientation {turn} applied")
+        return Picture(np.array(to_rgb(upright, None, notes)), source.format or "", tuple(notes), source.size)
+    if hasattr(source, "read"):
+        data = source.read(MAX_FILE_BYTES + 1)
+        if isinstance(data, bytes) and len(data) <= MAX_FILE_BYTES:
+            return read(data)
+        received = f"more than {MAX_FILE_BYTES:,}" if isinstance(data, bytes) else type(data).__name__
+        message = f"expected a file of at most {MAX_FILE_BYTES:,} bytes, received {received}."
+        reason = "too_large" if isinstance(data, bytes) else "bad_array"
+        raise ImageError(reason, message, hint="Open it in binary mode.")
+    if isinstance(source, np.ndarray):
+        pixels = from_array(source)
+        return Picture(pixels, "", (), (pixels.shape[1], pixels.shape[0]))
+    known = "a path, the bytes of a file, an open file, a Pillow image or an array"
+    raise ImageError("bad_array", f"expected {known}, received {type(source).__name__}.")
 
 
 def _colour(colour: Sequence[int] | None) -> tuple[int, int, int] | None:

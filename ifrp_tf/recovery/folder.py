@@ -45,6 +45,23 @@ _WORKERS = min(4, os.cpu_count() or 1)
 _WAITING = 2 * BATCH
 _LEFT = re.compile(r"\.([0-9a-f]{16}|report\.json\.[0-9a-f]{8})\.tmp")  # of `files`, of earlier versions
 
+_LOOKING = {
+    "auto",
+    "nofallback",
+    "insist",
+    "blazeface",
+    "mtcnn",
+}  # words of `Options.settings` that change no picture as a whole
+
+SIDECARS = frozenset(
+    {".aae", ".csv", ".db", ".doc", ".docx", ".dop", ".htm", ".html", ".ini", ".json", ".log", ".md", ".md5",
+     ".nfo", ".on1", ".pp3", ".sha1", ".sha256", ".tsv", ".txt", ".url", ".xls", ".xlsx", ".xml", ".xmp",
+     ".yaml", ".yml"}
+)  # fmt: skip
+"""Suffixes of what lies beside pictures: in a folder such files are skipped, unless they hold a picture."""
+
+_NO_PICTURE = ("not_an_image", "empty")
+
 Progress = Callable[[dict[str, Any]], None]
 Answer = np.ndarray | Uncertainty | ModelError
 
@@ -84,7 +101,9 @@ class Item:
         if self.made is None:
             return entry
         written = set(self.made.outputs) if self.status != "failed" else set()
-        faces = self.made.faces or ({"box": list(self.made.box)},) * (self.status != "failed")
+        faces = self.made.faces or ({"box": list(self.made.box)},)
+        if self.status == "failed" and _is_whole(self.made.faces):
+            faces = ()
         numbers = iter(self.made.uncertainty)
         for face, base in zip(faces, bases(self.job.stem, faces, written), strict=False):
             files = {kind: name for kind in KINDS if (name := f"{base}_{kind}.png") in written}
@@ -133,12 +152,12 @@ class Report:
 
 @contextmanager
 def opened(
-    source: str | Path, output: str | Path, options: Options = AS_USUAL
+    source: str | Path | Sequence[str | Path], output: str | Path, options: Options = AS_USUAL
 ) -> Iterator[tuple[Manifest, list[Job]]]:
     """Finds the inputs, makes and locks the output folder, before any model is loaded.
 
     Args:
-        source: a file, a folder or a pattern.
+        source: a file, a folder or a pattern, or several of these.
         output: the output folder.
         options: what will be asked for; nothing but whether it fits the inputs is looked at.
 
@@ -151,14 +170,19 @@ def opened(
         ...     report = Run(manifest, jobs, Recoverer.load()).process()
     """
     output = Path(output)
-    found = list_pictures(source, exclude=output)  # first: a mistyped input makes no folder
-    if options.boxes and len(found) > 1:
-        message = f"Expected one picture with `boxes`. Received: {len(found)} in {str(source)!r}."
+    given = [Path(source)] if isinstance(source, str | Path) else [Path(each) for each in source]
+    words = ", ".join(repr(str(each)) for each in given)
+    if not given:
+        raise ConfigError("Expected a picture, a folder or a pattern as `source`. Received: none.")
+    found = [(each, list_pictures(each, exclude=output)) for each in given]  # a mistyped one makes no folder
+    count = sum(len(paths) for _, paths in found)
+    if options.boxes and count > 1:
+        message = f"Expected one picture with `boxes`. Received: {count} in {words}."
         raise ConfigError(message, hint="A box is a place in one picture; name that picture.")
     with Manifest(output) as manifest:
-        jobs = plan(source, found, output, manifest.outputs())
+        jobs = plan(found, output, manifest.outputs())
         if not jobs:
-            raise DataError(f"Expected portraits in {str(source)!r}. Received only outputs of earlier runs.")
+            raise DataError(f"Expected portraits in {words}. Received only outputs of earlier runs.")
         _tidy({output, *((output / job.stem).parent for job in jobs)})
         yield manifest, jobs
 
@@ -267,6 +291,8 @@ class Run:
         try:
             return self._read(job, self.manifest.get(job.key))
         except ImageError as error:
+            if error.reason in _NO_PICTURE and job.path.suffix.lower() in SIDECARS and len(self.jobs) > 1:
+                return Item(job, "skipped", "sidecar", "no picture, but what lies beside pictures.")
             return Item(job, "failed", error.reason, str(error))
         except ConfigError as error:
             return Item(job, "failed", "box_outside", str(error))
@@ -275,17 +301,19 @@ class Run:
 
     def _read(self, job: Job, before: Made | None) -> Item:
         model, settings = self.recoverer.fingerprint, self.options.settings()
-        if before is not None and (before.model, before.settings) != (model, settings):
+        if before is not None and (before.model != model or not self._may_be(before)):
             before = None
+        # What was taken as a whole unasked stays only where it is also found to be one face as a whole.
+        sure = before is not None and (before.settings == settings or self.options.faces == "whole")
         size, mtime_ns = _stat(job.path)
         done = before is not None and self._is_there(job, before)
-        if done and before is not None and (before.size, before.mtime_ns) == (size, mtime_ns):
+        if done and sure and before is not None and (before.size, before.mtime_ns) == (size, mtime_ns):
             return _up_to_date(job, before)
         data = read_bytes(job.path, MAX_FILE_BYTES)
         sha256 = hashlib.sha256(data).hexdigest()
         if before is not None and before.sha256 != sha256:
             before = None
-        if done and before is not None:
+        if done and sure and before is not None:
             return _up_to_date(job, before)
         if job.inside and is_output(data):
             return Item(job, "skipped", "generated", "an output of ifrp_tf is no portrait.")
@@ -294,14 +322,24 @@ class Run:
             made = replace(made, outputs=before.outputs, uncertainty=before.uncertainty)
         if self.options.faces == "whole" and (strange := self._strange(self._outputs(job), made.outputs)):
             return Item(job, "failed", "output_exists", strange)  # known before anything is decoded
-        return self._laid_out(job, data, made)
+        item = self._laid_out(job, data, made, sure)
+        if done and item.scene is not None and item.made is not None and _is_whole(item.made.faces):
+            self.manifest.add(job.key, item.made)
+            return _up_to_date(job, item.made)
+        return item
+
+    def _may_be(self, before: Made) -> bool:
+        """Whether what was made before may be what is asked for now: as a whole, with or without looking."""
+        settings = self.options.settings()
+        alike = [" ".join(set(words.split()) - _LOOKING) for words in (before.settings, settings)]
+        return before.settings == settings or (_is_whole(before.faces) and alike[0] == alike[1])
 
     def _is_there(self, job: Job, before: Made) -> bool:
         wanted = self._outputs(job, before.faces, before.outputs)
         present = all(os.path.lexists(self.manifest.folder / name) for name in wanted)
         return not self.overwrite and present and set(wanted) <= set(before.outputs)
 
-    def _laid_out(self, job: Job, data: bytes, made: Made) -> Item:
+    def _laid_out(self, job: Job, data: bytes, made: Made, sure: bool) -> Item:
         with ExitStack() as stack:
 
             def admit(width: int, height: int) -> None:
@@ -313,14 +351,19 @@ class Run:
         (height, width, _), notes, suffix = picture.pixels.shape, picture.notes, job.path.suffix.lower()
         if suffix and SUFFIXES.get(suffix) != picture.format:
             notes = (f"{picture.format} data in a {suffix} file", *notes)
+        notes = (*notes, *scene.notes)
         entries = () if self.options.faces == "whole" else scene.entries
-        wanted, known = self._outputs(job, entries, made.outputs), made.outputs
+        known = made.outputs if sure or _is_whole(entries) else ()
+        wanted = self._outputs(job, entries, known)
         outputs = tuple(dict.fromkeys((*wanted, *known)))
         made = replace(made, outputs=outputs, box=(0, 0, width, height), notes=notes, faces=entries)
         if not scene.chosen:
-            reason = (
-                ("too_small", "every face is too small.") if entries else ("no_face", "no face was found.")
-            )
+            reason = ("too_small", "every face is too small.")
+            if not entries:
+                reason = (
+                    "no_face",
+                    "no face was found. `fallback=whole` takes the picture for one all the same.",
+                )
             return Item(job, "failed", *reason, replace(made, outputs=()))
         if strange := self._strange(wanted, known):
             return Item(job, "failed", "output_exists", strange)
@@ -431,6 +474,11 @@ class Run:
         pixels = decoding.decode(data).pixels
         places, chosen = zip(*placed, strict=True)
         return paste(pixels, places, chosen, strength=self.options.strength)
+
+
+def _is_whole(faces: Sequence[dict[str, Any]]) -> bool:
+    """Whether entries are those of a picture that was taken for one face."""
+    return not faces or faces[0]["found_by"] == "whole"
 
 
 def _up_to_date(job: Job, before: Made) -> Item:

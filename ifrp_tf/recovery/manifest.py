@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
@@ -23,8 +24,10 @@ MANIFEST, REPORT, TABLE = ".ifrp_manifest.jsonl", "report.json", "report.csv"
 PROVENANCE = "ifrp_tf"
 """Key of the one text chunk of every PNG that is written."""
 
+_OWN = re.compile(r"report\.(json|csv)|gallery\.html|contact_sheet_\d+\.png|gallery/[0-9a-f]{12}_\w+\.png")
+
 _COLUMNS = ("input", "status", "reason", "face", "x", "y", "width", "height", "tilt", "score", "found_by",
-            "recovered", "pasted", "uncertainty_value")  # fmt: skip
+            "recovered", "pasted", "uncertainty_value", "notes")  # fmt: skip
 _OF_A_FACE = ("tilt", "score", "found_by", "recovered", "uncertainty_value")
 
 
@@ -212,36 +215,42 @@ class Job:
 
 
 def plan(
-    given: str | Path, found: Sequence[Path], output: str | Path, made: frozenset[str] = frozenset()
+    found: Sequence[tuple[Path, Sequence[Path]]], output: str | Path, made: frozenset[str] = frozenset()
 ) -> list[Job]:
     """What the outputs of the inputs are called; outputs of earlier runs are left out.
 
-    The tree below the input folder is mirrored. Where two inputs share a stem (`x.jpg`, `x.png`), the suffix
-    joins it (`x_jpg`); where an output would take the name of another or of an input, a number does.
+    The tree below the input folder is mirrored, that of several below the folder which holds them all. Where
+    two inputs share a stem (`x.jpg`, `x.png`), the suffix joins it (`x_jpg`); where an output would take the
+    name of another or of an input, a number does.
 
     Args:
-        given: the file, folder or pattern that the user named.
-        found: what `files.list_pictures` made of it.
+        found: each file, folder or pattern that the user named, and what `files.list_pictures` made of it.
         output: the output folder.
         made: files in `output` that earlier runs made, relative to it.
 
     Returns:
-        Jobs in the order of `found`.
+        Jobs in the order of `found`, each file once.
 
     Example:
-        >>> plan(".", [Path("x.jpg"), Path("more/y.png")], "out")[1].stem
+        >>> plan([(Path(), [Path("x.jpg"), Path("more/y.png")])], "out")[1].stem
         'more/y'
     """
-    root, real_output = _root(Path(given)), os.path.realpath(output)
-    own = {os.path.join(real_output, name) for name in (*made, REPORT)}
-    inputs = []
-    for path in found:
-        real = os.path.join(os.path.realpath(path.parent), path.name)
-        if real not in own or path == Path(given):
-            inside = real.startswith(real_output + os.sep)
-            inputs.append(
-                (path, path.relative_to(root), os.path.relpath(real, real_output) if inside else "")
-            )
+    roots = [_root(given) for given, _ in found]
+    common = Path(os.path.commonpath([os.path.abspath(root) for root in roots]))
+    real_output = os.path.realpath(output)
+    inputs, seen = [], set()
+    for root, (given, paths) in zip(roots, found, strict=True):
+        for path in paths:
+            real = os.path.join(os.path.realpath(path.parent), path.name)
+            place = os.path.relpath(real, real_output) if real.startswith(real_output + os.sep) else ""
+            own = place in made or (made and _OWN.fullmatch(place)) or place == REPORT
+            if real in seen or (own and path != given):
+                continue
+            seen.add(real)
+            relative = path.relative_to(root)
+            if len(found) > 1:
+                relative = Path(os.path.abspath(root)).relative_to(common) / relative
+            inputs.append((path, relative, place))
     counts = Counter(_fold(_stem(relative)) for _, relative, _ in inputs)
     taken = {place.casefold() for _, _, place in inputs if place}
     jobs = []
@@ -318,6 +327,7 @@ def write_table(report: Path) -> Path:
                 **{name: face.get(name) for name in _OF_A_FACE},
                 "face": k if face else None,
                 "pasted": picture.get("pasted"),
+                "notes": "; ".join(picture.get("notes", ())),
             }
             if "reason" in face:
                 cells["reason"] = face["reason"]

@@ -14,7 +14,14 @@ from ifrp_tf.pictures.geometry import WHOLE, Face, Place
 from ifrp_tf.recovery.detectors import Detector
 from ifrp_tf.recovery.recoverer import Finder, Options, Recoverer
 
-_OWN = ("faces", "paste", "strength", "flip_average", "uncertainty")  # what is done here, or is never asked
+_OWN = (
+    "faces",
+    "fallback",
+    "paste",
+    "strength",
+    "flip_average",
+    "uncertainty",
+)  # what is done here, or is never asked
 
 
 def recoverer(client: Client, *, detector: Detector | None = None) -> Recoverer:
@@ -67,6 +74,7 @@ class ServerFinder:
             for field in dataclasses.fields(options)
             if field.name not in _OWN and (value := getattr(options, field.name)) != field.default
         }
+        asked["fallback"] = "none"  # what is one face as a whole is decided here
         try:
             found = self._client.recover_picture(pixels, **asked)
         except RemoteError as error:

@@ -160,7 +160,7 @@ class PictureSignature(Signature):
             "found_by": _filled([entry["found_by"].encode() for entry in entries]),
             "reason": _filled([entry.get("reason", "").encode() for entry in entries]),
             "pasted_bytes": np.array(shown, object),
-            "notes": _filled([note.encode() for note in picture.notes]),
+            "notes": _filled([note.encode() for note in (*picture.notes, *recovered.notes)]),
         }
 
     def _loaded(self) -> Any:

@@ -13,13 +13,14 @@ import small_model
 from ifrp_tf.cli import recover
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.pictures import images
+from ifrp_tf.recovery.recoverer import Recoverer
 from ifrp_tf.release import folder as model_folder
 
-SCENE = pictures.scene(300, 200)
+SCENE = pictures.scene(240, 200)
 
 
 def run(source, output, **flags):
-    return recover.run(recover.Request(input=str(source), output=str(output), **flags))
+    return recover.run(recover.Request(input=(str(source),), output=str(output), **flags))
 
 
 def test_boxes_are_four_numbers():
@@ -130,7 +131,10 @@ def test_a_second_run_of_the_tool_skips_what_is_done_and_names_the_rest_again(mi
         out, err = capsys.readouterr()
         assert out.startswith(f"{done}, 4 failed; model small/7; ")
         sheets = f"side by side: {tmp_path / '*_side_by_side.png'}"  # the gallery shows them
-        assert out.splitlines()[1:] == [sheets, f"gallery: {tmp_path / 'gallery.html'}"]
+        *known, side_by_side, gallery = out.splitlines()[1:]
+        assert [side_by_side, gallery] == [sheets, f"gallery: {tmp_path / 'gallery.html'}"]
+        assert "  1 x exif orientation 6 applied: sideways phone.jpg" in known
+        assert {line.split()[2].strip(":") for line in known} >= set(bad.values())
         assert (tmp_path / "gallery.html").read_text().count("_side_by_side.png") == len(good)
         assert len(err.splitlines()) == len(bad)
     found = {name: status for name, (status, _) in statuses(folder, tmp_path).items()}
@@ -183,14 +187,64 @@ def test_the_tool_exits_3_for_an_unusable_model_and_names_the_file(copy, tmp_pat
     assert "expected SHA-256" in done.stderr
 
 
+def test_strangers_folders_are_said_all_about_and_a_second_run_in_them_finds_nothing_new(tmp_path, capsys):
+    """A name that is no UTF-8, a blank page, what no face is found in, a link out of the folder, sidecars."""
+    model = Recoverer(
+        lambda portraits: 255 - portraits, side=32, name="negative/1", fingerprint="0" * 64,
+        detector=lambda pictures, relaxed=False: [[] for _ in pictures],
+    )  # fmt: skip
+    folder = tmp_path / "in"
+    folder.mkdir()
+    latin = os.fsdecode(b"portr\xe4t.png")
+    for name, data in {
+        latin: pictures.with_exif("PNG", 6, SCENE),
+        "blank.png": pictures.save(np.full((300, 400, 3), 255, np.uint8), "PNG"),
+        "print.png": pictures.save(pictures.scene(400, 400), "PNG"),
+        "sea.png": pictures.save(pictures.scene(300, 700), "PNG"),
+        "notes.txt": b"letter",
+    }.items():
+        (folder / name).write_bytes(data)
+    (tmp_path / "far.png").write_bytes(pictures.save(SCENE, "PNG"))
+    (folder / "link.png").symlink_to(tmp_path / "far.png")
+    for counts in ("2 recovered, 1 skipped, 2 failed", "0 recovered, 3 skipped, 2 failed"):
+        request = recover.Request(input=(str(folder),), output=str(folder), gallery=True)
+        assert recover.carry_out(request, lambda: model) == 1
+        out, err = capsys.readouterr()
+        assert out.startswith(f"{counts}; model negative/1; ")
+        assert "  1 x flat: blank.png\n" in out
+        assert "  1 x no_face: sea.png\n" in out
+        assert "  1 x no face was found: the picture as a whole was taken for one: print.png\n" in out
+        assert "exif orientation 6 applied: portr" in out
+        assert "sea.png': no_face: no face was found. --fallback=whole takes" in err
+        assert "print.png': no face was found" in err
+    page = (folder / "gallery.html").read_text()
+    assert 'href="portr%E4t.png"' in page
+    assert "only the 4 with something to know of" in page
+    assert len(list(folder.glob("*_recovered.png"))) == 2
+
+
+def test_links_that_are_not_followed_are_named(tmp_path, caplog):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "far" / "x.png").write_bytes(pictures.save(SCENE, "PNG"))
+    (tmp_path / "in" / "x.png").symlink_to(tmp_path / "far" / "x.png")
+    (tmp_path / "in" / "folder").symlink_to(tmp_path / "far")
+    with pytest.raises(DataError, match="Name what the links lead to"):
+        run(tmp_path / "in", tmp_path / "out", model="no/model")
+    assert "2 links in" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
         (["--input=a.png"], 2, "--output"),
-        (["--input=a.png", "--output=out", "--paste"], 2, "faces=auto"),
+        (["--input=a.png", "--output=out", "--faces=whole", "--paste"], 2, "--faces=auto"),
+        (["--output=out"], 2, "--input"),
+        (["--input=a.png", "--output=out", "--strength=2"], 2, "--strength"),
         (["--input=a.png", "--output=out", "--box=1,2"], 2, "--box=x,y,width,height"),
         (["--input=a.png", "--output=out", "--side_by_sid"], 2, "side_by_side"),
-        (["--input=a.png", "--output=out", "b.png"], 2, "b.png"),
+        (["--input=a.png", "--output=out", "b.png"], 1, "b.png"),
+        (["--input=a.png", "--output=out", "--box=1,2,3,4", "a.png", "c.png"], 1, "c.png"),
         (["--input=missing.png", "--output=out"], 1, "missing.png"),
         (["--input=a.png", "--output=out", "--model=missing"], 3, "missing"),
     ],

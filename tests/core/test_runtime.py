@@ -86,6 +86,17 @@ def test_only_failures_are_printed_where_nobody_watches(capsys):
     assert err == "'b\\n\\udcff.png': empty: 0 bytes.\n"
 
 
+def test_a_log_shows_life_ever_more_rarely(monkeypatch, capsys):
+    clock = iter(range(0, 100_000, 9))
+    monkeypatch.setattr("ifrp_tf.core.runtime.time.monotonic", lambda: next(clock))
+    with Console(100) as console:
+        for _ in range(100):
+            console.show(GOOD)
+    said = capsys.readouterr().err.splitlines()
+    assert said[:3] == ["2 of 100 pictures", "5 of 100 pictures", "10 of 100 pictures"]
+    assert len(said) == 6
+
+
 def test_a_terminal_shows_a_bar(monkeypatch):
     reader, writer = pty.openpty()
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))

@@ -23,7 +23,8 @@ def result(pixels, stem="x"):
     faces = tuple(Face(place, None, 0.9, "blazeface") for place in PLACES)
     portraits = np.stack([cut(pixels, PLACES[k], SIDE) for k in (0, 2)])
     scene = Scene(faces, tuple(face.entry(*pixels.shape[:2]) for face in faces), (0, 2), portraits)
-    return demo.Result(stem, pixels, ("low_contrast",), Recovered(scene, 255 - portraits, None), NEGATIVE)
+    done = Recovered(scene, 255 - portraits, None, notes=("low_contrast", "1 of 3 faces too small"))
+    return demo.Result(stem, pixels, done, NEGATIVE)
 
 
 def read(path):
@@ -42,10 +43,7 @@ def text(path):
 
 def test_faces_keep_their_numbers_and_say_what_made_them(pixels):
     one = result(pixels)
-    assert one.message() == (
-        "3 faces found, 2 recovered. Faces below 32 pixels are not recovered: there is nothing to see. "
-        "Note: low contrast."
-    )
+    assert one.message() == ("3 faces found, 2 recovered. Note: low contrast. Note: 1 of 3 faces too small.")
     shown = one.faces()
     assert [(face.path.name, face.caption) for face in shown] == [
         ("x_face1_recovered.png", "Face 1"),

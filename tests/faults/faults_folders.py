@@ -58,7 +58,7 @@ def nothing_found(source: Path) -> None:
     for given, words in ((source, "looked for every file"), (source / "*.jpg", "looked for '*.jpg'")):
         ended = launched(
             lambda given=given: recover.run(
-                recover.Request(input=str(given), output=str(source / "out"), model="no/model")
+                recover.Request(input=(str(given),), output=str(source / "out"), model="no/model")
             )
         )
         ended.says(1, f"0 pictures in '{source}'", words)

@@ -8,7 +8,7 @@ import numpy as np
 import pictures
 import pytest
 import tensorflow as tf
-from faults import NEGATIVE, Fault, Refused, bytes_of, released, write
+from faults import NEGATIVE, Fault, Refused, bytes_of, write
 from helpers import ROOT
 from pictures import scene
 from PIL import Image
@@ -109,11 +109,10 @@ def black(folder: Path) -> Path:
     return write(folder / "in", {"black.png": pictures.save(Image.new("RGB", (64, 64)), "PNG")})
 
 
-def recovered_and_noted(source: Path) -> None:
-    seen = []
-    report = released().recover_folder(source, source.parent / "out", progress=seen.append)
-    assert (report.recovered, seen[0]["notes"]) == (1, ["low_contrast"])
-    assert images.read(source.parent / "out" / "black_recovered.png").pixels.shape == (128, 128, 3)
+def refused_as_flat(source: Path) -> None:
+    seen: list[dict[str, object]] = []
+    report = NEGATIVE.recover_folder(source, source.parent / "out", progress=seen.append)
+    assert (report.failed, seen[0]["reason"]) == (1, "flat")
 
 
 def with_a_secret(folder: Path) -> Path:
@@ -171,6 +170,6 @@ ROWS = [
         differs="That channels are BGR cannot be seen in an array; `from_array` says that it expects RGB.",
     ),
     Fault(33, "arrays with NaN or infinity", not_finite, refused_both_ways),
-    Fault(34, "black picture", black, recovered_and_noted),
+    Fault(34, "black picture", black, refused_as_flat),
     Fault(35, "metadata", with_a_secret, stripped),
 ]

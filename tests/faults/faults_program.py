@@ -159,7 +159,7 @@ def level(source: Path) -> None:
 
 RECOVER = ("--input=x.png", "--output=out")
 CONTRADICTIONS = [
-    ("recover", *RECOVER, "--paste"),
+    ("recover", *RECOVER, "--faces=whole", "--paste"),
     ("recover", *RECOVER, "--strength=0.5"),
     ("train", "--preset=toy", "--run_dir=x", "--set=model.stn=none"),
     ("export", "--output=1"),

@@ -65,7 +65,7 @@ def refused_before_the_model(source: Path) -> None:
     for output in (Path("/proc/out"), read_only, source.parent / ("x" * 300)):
         ended = launched(
             lambda output=output: recover.run(
-                recover.Request(input=str(source), output=str(output), model="no/model")
+                recover.Request(input=(str(source),), output=str(output), model="no/model")
             )
         )
         ended.says(2, "Expected `output` to be a folder that can be written to", str(output)[:200])

@@ -133,16 +133,14 @@ def test_a_folder_comes_out_as_from_the_model_itself(endpoint, protocol, tmp_pat
         scene = np.roll(pictures.scene(40 + k, 50), k, axis=1)
         (tmp_path / "in" / f"{k}.png").write_bytes(pictures.save(scene, "PNG"))
     (tmp_path / "in" / "text.jpg").write_bytes(b"text")
-    code = recover_remote.run(
-        recover_remote.Request(
-            input=str(tmp_path / "in"),
-            output=str(tmp_path / "far"),
-            address=address(endpoint, protocol),
-            model_name=NAME,
-            protocol=protocol,
-        )
+    request = recover_remote.Request(
+        input=(str(tmp_path / "in"),),
+        output=str(tmp_path / "far"),
+        address=address(endpoint, protocol),
+        model_name=NAME,
+        protocol=protocol,
     )
-    assert code == 1
+    assert recover_remote.run(request) == 1
     Recoverer.load(served.released()).recover_folder(tmp_path / "in", tmp_path / "near")
     for k in range(20):
         far, near = (images.read(tmp_path / where / f"{k}_recovered.png").pixels for where in ("far", "near"))

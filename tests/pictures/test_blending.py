@@ -3,10 +3,11 @@ import tracemalloc
 import numpy as np
 import pytest
 from composed import border_ratio, ring
+from PIL import Image, ImageFilter
 from skimage.data import astronaut
 
 from ifrp_tf.core.errors import ConfigError, ImageError
-from ifrp_tf.pictures.blending import in_place, mask, match_colours, paste
+from ifrp_tf.pictures.blending import in_place, mask, match_colours, paste, texture_of
 from ifrp_tf.pictures.geometry import Place, cut
 
 FACE = Place(224.5, 121, 118, 12)
@@ -117,3 +118,48 @@ def test_what_does_not_fit_together_is_refused():
         paste(astronaut(), [FACE], [])
     with pytest.raises(ImageError):
         paste(astronaut(), [FACE], [face.astype(float)])
+
+
+def tinted(grey, dark, light):
+    """A picture of one colour for every lightness: uint8 [H, W, 3]."""
+    return (dark + np.array(grey / 255.0)[..., None] * (np.array(light) - dark) + 0.5).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "ends", [((0, 0, 0), (255, 255, 255)), ((30, 15, 5), (250, 238, 210)), ((60, 40, 90),) * 2]
+)
+def test_a_face_in_a_picture_of_one_hue_gets_its_tones(ends):
+    grey = astronaut() @ np.array([0.299, 0.587, 0.114])
+    picture = tinted(grey, *map(np.array, ends))
+    face = cut(astronaut(), FACE, 128)
+    pasted = paste(picture, [FACE], [face])
+    near, wanted = (
+        pasted.reshape(-1, 3).astype(float),
+        tinted(np.arange(256), *map(np.array, ends)).astype(float),
+    )
+    if ends[0] != ends[1]:
+        off = [np.abs(wanted - colour).max(1).min() for colour in np.unique(near[::7], axis=0)]
+        assert max(off) <= 3
+    coloured = paste(astronaut(), [FACE], [face])
+    inside = mask(FACE, (0, 0, 512, 512)) > 0.5
+    assert np.ptp(coloured[inside].astype(int), axis=1).mean() > 20  # where there are colours they stay
+
+
+def test_a_smooth_face_gets_the_grain_of_its_picture_and_a_sharp_one_its_blur():
+    luma, inside = np.array([0.299, 0.587, 0.114], np.float32), mask(FACE, (0, 0, 512, 512)) > 0.5
+
+    def texture(pixels):
+        return texture_of(pixels.astype(np.float32) @ luma, inside)
+
+    soft = np.array(Image.fromarray(astronaut()).filter(ImageFilter.GaussianBlur(3)))
+    random = np.random.default_rng(0)
+    grainy = np.clip(soft + random.normal(0, 8, soft.shape[:2])[..., None], 0, 255).astype(np.uint8)
+    smooth, sharp = (
+        cut(soft, FACE, 128),
+        cut(random.integers(0, 256, astronaut().shape).astype(np.uint8), FACE, 128),
+    )
+    np.testing.assert_allclose(texture(paste(grainy, [FACE], [smooth])), texture(grainy), rtol=0.3)
+    assert texture(paste(soft, [FACE], [smooth]))[0] < 0.7  # none is added where there is none
+    alone = texture_of(sharp.astype(np.float32) @ luma, np.ones((128, 128), bool))
+    assert texture(paste(soft, [FACE], [sharp]))[0] < 0.5 * alone[0]
+    np.testing.assert_array_equal(paste(grainy, [FACE], [smooth]), paste(grainy, [FACE], [smooth]))

@@ -20,10 +20,10 @@ from ifrp_tf.recovery import folder
 from ifrp_tf.recovery.blazeface import BlazeFace
 from ifrp_tf.recovery.folder import Run, answer, is_output
 from ifrp_tf.recovery.manifest import Made, Manifest, plan
-from ifrp_tf.recovery.recoverer import Options, Recoverer
+from ifrp_tf.recovery.recoverer import NO_FACE, Options, Recoverer
 from ifrp_tf.release.load import BATCH
 
-SCENE = pictures.scene(60, 40)
+SCENE = pictures.scene(60, 48)
 
 
 def touch(folder, *names):
@@ -38,7 +38,7 @@ def model_of(network=lambda portraits: 255 - portraits, *, model="m", detector=N
 
 
 def job_of(path, output):
-    (job,) = plan(path, [path], output)
+    (job,) = plan([(path, [path])], output)
     return job
 
 
@@ -54,7 +54,7 @@ def prepared(path, output, before=None, **task):
 def test_a_portrait_is_read_upright_and_letterboxed(tmp_path):
     path = tmp_path / "phone.png"
     path.write_bytes(pictures.with_exif("JPEG", 6, SCENE))
-    intake = prepared(path, tmp_path / "out", side_by_side=True)
+    intake = prepared(path, tmp_path / "out", side_by_side=True, options=Options(faces="whole"))
     picture = images.read(path)
     np.testing.assert_array_equal(intake.scene.portraits, images.letterbox(picture.pixels, 32)[None])
     assert intake.scene.places == (None,)
@@ -66,7 +66,7 @@ def test_a_portrait_is_read_upright_and_letterboxed(tmp_path):
         "notes": ["JPEG data in a .png file", "exif orientation 6 applied"],
         "faces": [
             {
-                "box": [0, 0, 60, 40],
+                "box": [0, 0, 60, 48],
                 "recovered": "phone_recovered.png",
                 "side_by_side": "phone_side_by_side.png",
             }
@@ -208,7 +208,7 @@ def given(tmp_path):
     (tmp_path / "in" / "pair.png").write_bytes(pictures.save(np.hstack([one, one[:, ::-1]]), "PNG"))
     tiny = astronaut().reshape(128, 4, 128, 4, 3).mean((1, 3)).astype(np.uint8)
     (tmp_path / "in" / "tiny.png").write_bytes(pictures.save(tiny, "PNG"))
-    (tmp_path / "in" / "zero.png").write_bytes(pictures.save(np.full((90, 90, 3), 90, np.uint8), "PNG"))
+    (tmp_path / "in" / "zero.png").write_bytes(pictures.save(pictures.scene(90, 90), "PNG"))
     return tmp_path / "in"
 
 
@@ -242,7 +242,12 @@ def test_every_face_is_written_and_pasted_and_a_second_run_skips(given, tmp_path
     assert pair["pasted"] == "pair_pasted.png"
     assert (tiny["status"], tiny["reason"]) == ("failed", "too_small")
     assert tiny["faces"][0]["recovered"] is None
-    assert zero["faces"][0]["found_by"] == "whole"
+    assert (zero["faces"][0]["found_by"], zero["notes"]) == ("whole", [NO_FACE])
+    assert [note[:18] for note in pair["notes"]] == [
+        "face 1 is enlarged",
+        "face 2 is enlarged",
+    ]  # from 32 pixels
+    assert tiny["notes"] == ["1 of 1 faces too small to recover: below 32 pixels"]
     assert "pasted" not in zero
     assert images.read(output / "pair_face1_side_by_side.png").pixels.shape == (36, 3 * 34 + 2, 3)
     for name in visible(output):
@@ -288,12 +293,13 @@ def test_uncertainty_is_written_of_every_face_and_changes_no_other_output(given,
 
 def test_uncertainty_is_added_to_a_finished_folder_and_a_face_without_an_answer_fails_alone(tmp_path):
     (tmp_path / "in").mkdir()
-    for name, level in (("dark", 0), ("light", 200)):
-        data = pictures.save(np.full((40, 40, 3), level, np.uint8), "PNG")
+    for name, level in (("dark", 0), ("light", 170)):
+        levels = np.repeat(np.linspace(level, level + 60, 1600).reshape(40, 40, 1), 3, axis=2)
+        data = pictures.save(levels.astype(np.uint8), "PNG")
         (tmp_path / "in" / f"{name}.png").write_bytes(data)
 
     def network(portraits):
-        if (portraits == 200).all(axis=(1, 2, 3)).any() and len(np.unique(portraits, axis=0)) > 2:
+        if portraits[0].min() >= 160 and len(np.unique(portraits, axis=0)) > 2:
             raise ModelError("not finite")
         return 255 - portraits
 
@@ -330,7 +336,7 @@ def test_boxes_take_the_place_of_finding(given, tmp_path, detector):
 
 
 def test_no_face_and_no_fallback_is_a_failure(given, tmp_path, detector):
-    report, (entry,) = recover(given / "zero.png", tmp_path / "out", detector, fallback=False)
+    report, (entry,) = recover(given / "zero.png", tmp_path / "out", detector, fallback="none")
     assert (report.failed, entry["reason"], report.exit_code) == (1, "no_face", 1)
 
 
@@ -389,9 +395,13 @@ def fill(path, count):
         (path / f"{k}.png").write_bytes(pictures.save(np.roll(pictures.scene(40, 40), k, axis=1), "PNG"))
 
 
-def recover_of_folder(given_of_folder, output, network=negative, *, model="m", progress=None, **options):
+def recover_of_folder(
+    given_of_folder, output, network=negative, *, model="m", progress=None, detector=None, **options
+):
     with folder.opened(given_of_folder, output) as (manifest, jobs):
-        return Run(manifest, jobs, model_of(network, model=model), **options).process(progress)
+        return Run(manifest, jobs, model_of(network, model=model, detector=detector), **options).process(
+            progress
+        )
 
 
 def report_of(output):
@@ -477,7 +487,13 @@ def test_a_second_run_skips_and_a_third_makes_what_is_missing(given_of_folder, t
     report = recover_of_folder(given_of_folder, output)
     assert (report.recovered, report.skipped, report.exit_code) == (0, 3, 0)
     assert report_of(output)["pictures"][1]["faces"] == [
-        {"box": [0, 0, 40, 40], "recovered": "1_recovered.png"}
+        {
+            "box": [0, 0, 40, 40],
+            "landmarks": None,
+            "score": None,
+            "found_by": "whole",
+            "recovered": "1_recovered.png",
+        }  # fmt: skip
     ]
     (output / "2_recovered.png").unlink()
     report = recover_of_folder(given_of_folder, output)
@@ -627,3 +643,59 @@ def test_an_output_folder_that_is_a_file_is_wrong_usage(given_of_folder, tmp_pat
     (tmp_path / "out").write_text("")
     with pytest.raises(ConfigError, match="folder that can be written to"):
         recover_of_folder(given_of_folder, tmp_path / "out")
+
+
+def nobody(pictures, *, relaxed=False):
+    """A detector that finds nothing."""
+    return [[] for _ in pictures]
+
+
+def test_what_was_taken_as_a_whole_stays_only_where_looking_says_so_too(tmp_path):
+    """Folders of the time when nothing was looked for: small portraits are done, large pictures are not."""
+    fill(tmp_path / "in", 2)
+    images.write_png(tmp_path / "in" / "scene.png", pictures.scene(700, 400))
+    output, whole = tmp_path / "out", Options(faces="whole")
+    assert recover_of_folder(tmp_path / "in", output, options=whole).recovered == 3
+    again = recover_of_folder(tmp_path / "in", output, detector=nobody)
+    assert (again.recovered, again.skipped, again.failed) == (0, 2, 1)
+    assert report_of(output)["pictures"][2]["reason"] == "no_face"
+    assert Manifest(output).get("0.png").settings == "auto"  # the next run need not read it
+    assert recover_of_folder(tmp_path / "in", output, options=whole).skipped == 3
+
+
+@pytest.mark.parametrize(
+    ("size", "fallback", "reason"),
+    [((700, 400), "auto", "no_face"), ((500, 300), "auto", "no_face"), ((900, 900), "auto", "no_face"),
+     ((900, 900), "whole", ""), ((500, 450), "auto", ""), ((100, 100), "none", "no_face")],
+)  # fmt: skip
+def test_a_picture_without_a_face_is_one_only_where_it_may_be(tmp_path, size, fallback, reason):
+    images.write_png(tmp_path / "x.png", pictures.scene(*size))
+    options = Options(fallback=fallback)
+    report = recover_of_folder(tmp_path / "x.png", tmp_path / "out", options=options, detector=nobody)
+    (entry,) = report_of(tmp_path / "out")["pictures"]
+    assert (report.failed, entry["reason"]) == (int(bool(reason)), reason)
+    assert entry["notes"] == ([] if reason else [NO_FACE])
+
+
+def test_what_lies_beside_pictures_is_skipped_unless_it_is_a_picture(tmp_path):
+    fill(tmp_path / "in", 1)
+    data = (tmp_path / "in" / "0.png").read_bytes()
+    for name, content in (("0.xmp", b"<x/>"), ("notes.txt", b""), ("really.txt", data), ("bad.png", b"text")):
+        (tmp_path / "in" / name).write_bytes(content)
+    report = recover_of_folder(tmp_path / "in", tmp_path / "out")
+    assert (report.recovered, report.skipped, report.failed) == (2, 2, 1)
+    alone = recover_of_folder(tmp_path / "in" / "notes.txt", tmp_path / "one")
+    assert alone.failed == 1  # whoever names it means it
+
+
+def test_several_inputs_are_mirrored_below_what_holds_them_all(tmp_path):
+    for name in ("a", "b/c"):
+        fill(tmp_path / "in" / name, 2)
+    given = [tmp_path / "in" / "a", tmp_path / "in" / "b" / "c" / "0.png", tmp_path / "in" / "a" / "1.png"]
+    assert recover_of_folder(given, tmp_path / "out").recovered == 3
+    assert [name for name in visible_of_folder(tmp_path / "out") if "png" in name] == [
+        "0_recovered.png"
+    ] * 2 + ["1_recovered.png"]
+    assert (tmp_path / "out" / "b" / "c" / "0_recovered.png").is_file()
+    with pytest.raises(ConfigError, match="`source`"):
+        recover_of_folder([], tmp_path / "out")

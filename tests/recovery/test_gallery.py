@@ -1,6 +1,6 @@
 import csv
 import json
-import re
+import os
 from urllib.parse import quote
 
 import numpy as np
@@ -30,10 +30,11 @@ def report(tmp_path):
     sure = {"uncertainty": "x_face3_uncertainty.png", "uncertainty_value": 7.25}
     pictures = [
         {"input": "in/x <1>.tif", "status": "recovered", "reason": "", "message": "", "pasted": "p.png",
+         "notes": ["exif orientation 6 applied"],
          "faces": [face(names[0]), small, face(names[1], side_by_side="x_face3_side_by_side.png", **sure)]},
         {"input": "=cmd()", "status": "failed", "reason": "no_face", "message": "no <face> was found.",
          "faces": []},
-        {"input": "gone.png", "status": "skipped", "reason": "up_to_date", "message": "",
+        {"input": "caf\udce9.png", "status": "skipped", "reason": "up_to_date", "message": "",
          "faces": [face("gone.png", found_by="whole")]},
     ]  # fmt: skip
     path = tmp_path / "report.json"
@@ -49,25 +50,28 @@ def test_the_table_has_a_line_a_face(report):
         ("in/x <1>.tif", "2", "too_small"),
         ("in/x <1>.tif", "3", ""),
         ("'=cmd()", "", "no_face"),
-        ("gone.png", "1", "up_to_date"),
+        ("caf\\udce9.png", "1", "up_to_date"),
     ]
     assert [rows[0][name] for name in ("x", "y", "width", "height", "tilt")] == ["1", "2", "30", "40", "-3.0"]
+    assert [row["notes"] for row in rows] == ["exif orientation 6 applied"] * 3 + ["", ""]
     assert [row["uncertainty_value"] for row in rows] == ["", "", "7.25", "", ""]
 
 
-def test_the_page_shows_every_picture_and_links_to_nothing_outside(report):
+def test_the_page_shows_every_picture_and_links_to_inputs_and_outputs(report):
     page = gallery.write_pages(report).read_text()
     assert page.count("<figure") == 3
-    assert "x &lt;1&gt;.tif" in page
+    assert ">in/x &lt;1&gt;.tif</a>" in page
     assert "no &lt;face&gt; was found" in page
     assert 'src="sub%20%26%20%3Cb%3E/x_face1_recovered.png"' in page
     assert 'src="x_face3_side_by_side.png" alt="portrait and recovered face, found by mtcnn"' in page
     assert f'src="{quote("sub & <b>/x_face2_recovered.png")}"' not in page  # it is in that one
     assert "the portrait, the recovered face, and it in its picture" in page
-    assert "the picture as a whole is taken for one" in page
-    assert {link[-4:] for link in re.findall('(?:src|href)="(.*?)"', page)} == {".png"}  # no input
     assert 'src="x_face3_uncertainty.png" alt="uncertainty 7.25"' in page
-    assert "1 face too small" in page
+    assert "exif orientation 6 applied" in page
+    assert page.count(' look">') == 2  # one that failed, one with a note
+    assert "only the 2 with something to know of" in page
+    assert quote(os.path.relpath("in/x <1>.tif", report.parent)) in page
+    assert quote(os.path.relpath("caf\udce9.png", report.parent).encode("utf-8", "surrogateescape")) in page
     assert "not evidence" in page
     assert "http" not in page
     sheet = report.with_name("contact_sheet_1.png")
@@ -75,6 +79,29 @@ def test_the_page_shows_every_picture_and_links_to_nothing_outside(report):
     pixels = images.read(sheet).pixels
     assert pixels.shape == (132, 2 * 258 + 2, 3)  # what is gone has no tile
     assert [pixels[64, x, 0] for x in (64, 192, 322, 450)] == [255, 0, 30, 90]  # portrait, face; twice
+
+
+def test_faces_are_numbered_on_small_copies(report):
+    content = json.loads(report.read_text())
+    given, pasted = report.with_name("given.png"), np.full((600, 960, 3), 200, np.uint8)
+    images.write_png(given, pasted // 2)
+    images.write_png(report.with_name("p.png"), pasted)
+    (one, *_) = content["pictures"]
+    one["input"] = str(given)
+    for k, each in enumerate(one["faces"]):
+        each |= {"box": [100 + 250 * k, 200, 160, 160], "side": 160.0}
+    report.write_text(json.dumps({**content, "pictures": [one]}))
+    page = gallery.write_pages(report).read_text()
+    faces, small = sorted(report.parent.glob("gallery/*.png"))
+    assert f'<a href="given.png"><img class="thumbnail" loading="lazy" src="gallery/{faces.name}"' in page
+    assert f'<a href="p.png"><img class="thumbnail" loading="lazy" src="gallery/{small.name}"' in page
+    pixels = images.read(faces).pixels
+    assert pixels.shape == (300, 480, 3)
+    found = [(pixels == colour).all(-1).any(0).nonzero()[0] for colour in ((255, 208, 0), (170, 170, 170))]
+    assert (found[0].min(), found[0].max()) == pytest.approx((50, 380), abs=2)  # the first and the third
+    assert (found[1].min(), found[1].max()) == pytest.approx((175, 255), abs=2)  # too small to recover
+    assert images.read(small).pixels.min() == 200
+    assert is_output(faces.read_bytes())  # never an input
 
 
 def test_sheets_are_bounded(report):

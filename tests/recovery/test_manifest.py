@@ -92,7 +92,7 @@ SCENE = pictures.scene(60, 40)
 
 
 def stems(folder, output="out", made=frozenset()):
-    return {job.key: job.stem for job in plan(folder, list_pictures(folder), output, made)}
+    return {job.key: job.stem for job in plan([(Path(folder), list_pictures(folder))], output, made)}
 
 
 def touch(folder, *names):
@@ -132,6 +132,7 @@ def test_no_output_takes_the_name_of_an_input(tmp_path):
 
 def test_outputs_of_earlier_runs_are_no_inputs(tmp_path):
     touch(tmp_path, "x.png", "x_recovered.png", "sub/y.png", "sub/y_recovered.png", "report.json")
+    touch(tmp_path, "report.csv", "gallery.html", "contact_sheet_2.png", "gallery/0123456789ab_faces.png")
     made = frozenset({"x_recovered.png", "sub/y_recovered.png"})
     assert stems(tmp_path, tmp_path, made) == {"x.png": "x", "sub/y.png": "sub/y"}
 

@@ -10,13 +10,13 @@ from PIL import Image
 from skimage.data import astronaut
 
 from ifrp_tf.core.errors import ConfigError, ImageError
-from ifrp_tf.pictures import images
+from ifrp_tf.pictures import geometry, images
 from ifrp_tf.pictures.geometry import overlap
 from ifrp_tf.recovery.blazeface import BlazeFace
 from ifrp_tf.recovery.detectors import SURROUND, Candidate
 from ifrp_tf.recovery.recoverer import Options, Recoverer, look
 
-SCENE = pictures.scene(300, 200)
+SCENE = pictures.scene(240, 200)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,12 @@ def test_a_path_bytes_an_image_an_array_and_a_batch_are_one_portrait(recoverer, 
     assert expected.shape == (128, 128, 3)
     assert expected.dtype == np.uint8
     assert expected.std() > 20
-    for source in (tmp_path / "portrait.png", str(tmp_path / "portrait.png"), data, Image.fromarray(SCENE)):
+    forms = (tmp_path / "portrait.png", str(tmp_path / "portrait.png"), data, Image.fromarray(SCENE))
+    for source in (*forms, bytearray(data), io.BytesIO(data)):
         np.testing.assert_array_equal(recoverer(source), expected)
+    np.testing.assert_array_equal(recoverer(list(forms)), np.stack([expected] * 4))
+    with pytest.raises(ImageError, match="Picture 1: .*int"):
+        recoverer([SCENE, 7])
     batch = recoverer(images.letterbox(SCENE)[None])
     np.testing.assert_array_equal(batch[0], expected)
 
@@ -98,8 +102,9 @@ def test_a_picture_is_recovered_alike_alone_and_among_others(recoverer, tmp_path
         {"turn": "45"},
         {"faces": "auto", "paste": True, "strength": 1.5},
         {"faces": "auto", "paste": True, "strength": float("nan")},
-        {"paste": True},
-        {"boxes": ((1, 2, 3, 4),)},
+        {"faces": "whole", "paste": True},
+        {"faces": "whole", "boxes": ((1, 2, 3, 4),)},
+        {"fallback": True},
         {"faces": "auto", "strength": 0.5},
     ],
 )
@@ -110,12 +115,13 @@ def test_what_is_out_of_range_or_contradictory_is_refused(options):
 
 def test_settings_tell_options_apart_that_make_other_outputs():
     every = [
-        Options(),
-        Options(flip_average=True),
+        Options(faces="whole"),
+        Options(faces="whole", flip_average=True),
         Options(faces="auto"),
-        Options(faces="auto", fallback=False),
+        Options(faces="auto", fallback="none"),
+        Options(faces="auto", fallback="whole"),
         Options(faces="auto", detector="mtcnn"),
-        Options(turn="180"),
+        Options(faces="whole", turn="180"),
         Options(faces="auto", turn="0"),
         Options(faces="auto", boxes=((1, 2, 3, 4),)),
         Options(faces="auto", boxes=((1, 2, 3, 4), (5, 6, 7, 8))),
@@ -124,7 +130,7 @@ def test_settings_tell_options_apart_that_make_other_outputs():
     ]
     assert len({options.settings() for options in every}) == len(every)
     assert every[0].settings() == ""  # manifests from before there were options
-    assert Options(uncertainty=True).settings() == ""  # it adds an output and changes none
+    assert Options(faces="whole", uncertainty=True).settings() == ""  # it adds an output and changes none
 
 
 AUTO = Options(faces="auto")
@@ -138,7 +144,7 @@ def detector():
 def test_a_face_is_laid_out_as_the_network_was_trained(detector):
     scene = look(astronaut(), AUTO, detector, 128)
     assert scene.portraits.shape == (1, 128, 128, 3)
-    again = look(scene.portraits[0], AUTO, detector, 128)
+    again = look(scene.portraits[0], Options(paste=True), detector, 128)
     eyes = again.faces[0].landmarks[:2] / 128
     np.testing.assert_allclose(eyes, [[0.326, 0.34], [0.674, 0.34]], atol=0.06)
     assert scene.entries[0]["found_by"] == "blazeface"
@@ -149,21 +155,38 @@ def test_small_faces_are_reported_not_recovered(detector):
     small = np.ascontiguousarray(
         astronaut()[:, :, :].reshape(128, 4, 128, 4, 3).mean((1, 3)).astype(np.uint8)
     )
-    scene = look(small, AUTO, detector, 128)
+    scene = look(small, Options(paste=True), detector, 128)
     (entry,) = scene.entries
     assert entry["reason"] == "too_small"
     assert entry["side"] < 32
     assert (scene.chosen, scene.portraits.shape) == ((), (0, 128, 128, 3))
 
 
-def test_a_picture_without_a_face_is_one_as_a_whole_unless_it_may_not(detector):
-    grey = np.full((60, 90, 3), 128, np.uint8)
-    scene = look(grey, AUTO, detector, 32)
-    assert scene.entries[0]["found_by"] == "whole"
-    assert scene.places == (None,)
-    assert scene.portraits.shape == (1, 32, 32, 3)
-    scene = look(grey, Options(faces="auto", fallback=False), detector, 32)
-    assert scene.entries == ()
+def test_a_blank_picture_is_refused(recoverer):
+    blank = np.full((60, 90, 3), 250, np.uint8)
+    blank[::7, ::5] -= 9  # grain
+    for ask in (
+        recoverer,
+        recoverer.recover_faces,
+        recoverer.uncertainty,
+        lambda one: look(one, AUTO, None, 32),
+    ):
+        with pytest.raises(ImageError) as caught:
+            ask(blank)
+        assert caught.value.reason == "flat"
+
+
+def test_a_face_that_fills_the_picture_is_taken_as_a_whole_others_are_cut_out(detector):
+    def places(pixels, options=AUTO):
+        return look(pixels, options, detector, 128).places
+
+    large = np.array(Image.fromarray(astronaut()[:228, 110:338]).resize((400, 400)))
+    cut = places(large, Options(paste=True))[0]
+    tight = np.array(Image.fromarray(geometry.cut(large, cut, 300)))
+    assert places(tight) == (None,)
+    assert places(tight, Options(paste=True)) != (None,)  # which needs a place
+    assert places(large)[0].side < 300
+    assert places(np.ascontiguousarray(large[::2, ::2])) == (None,)  # so small and square: without looking
 
 
 def test_any_callable_is_a_detector():
@@ -175,18 +198,21 @@ def test_any_callable_is_a_detector():
         points = 0.5 + (frame - 0.5) / SURROUND
         return [[Candidate(points * len(picture), 0.9)] for picture in pictures]
 
-    boxed = look(astronaut(), Options(faces="auto", boxes=((100, 100, 64, 64),)), detector, 32)
+    boxed = look(astronaut(), Options(boxes=((100, 100, 64, 64),)), detector, 32)
     assert boxed.entries[0]["found_by"] == "box+"
     assert calls
     with pytest.raises(ConfigError, match="detector"):
         look(astronaut(), AUTO, None, 32)
-    assert look(astronaut(), Options(), None, 32).places == (None,)
+    assert look(astronaut(), Options(faces="whole"), None, 32).places == (None,)
 
 
 def test_portraits_of_a_turned_batch_are_upright():
     picture = np.ascontiguousarray(astronaut()[:300])
     turned = np.ascontiguousarray(np.rot90(picture, -1))
-    upright, back = (look(*case, None, 32) for case in ((picture, Options()), (turned, Options(turn="90"))))
+    upright, back = (
+        look(*case, None, 32)
+        for case in ((picture, Options(faces="whole")), (turned, Options(faces="whole", turn="90")))
+    )
     np.testing.assert_array_equal(back.portraits, upright.portraits)
 
 
@@ -198,7 +224,8 @@ def test_the_options_name_the_detector():
     assert face.found_by == "blazeface"
     given = Recoverer(lambda faces: faces, side=32, name="", fingerprint="", detector=lambda *_, **__: [[]])
     assert (
-        given.look(astronaut()[:90, :90], Options(faces="auto", detector="mtcnn", fallback=False)).faces == ()
+        given.look(astronaut()[:90, :90], Options(faces="auto", detector="mtcnn", fallback="none")).faces
+        == ()
     )
 
 

@@ -19,7 +19,7 @@ SIDE = 32
 
 
 def run(source, output, *, version=None, **flags):
-    request = recover_remote.Request(input=source, output=output, model_version=version, **flags)
+    request = recover_remote.Request(input=(source,), output=output, model_version=version, **flags)
     return recover_remote.run(request)
 
 

@@ -30,7 +30,7 @@ def test_a_recovery_killed_and_resumed_equals_an_undisturbed_one(tmp_path):
     for folder in (tmp_path / "whole", work):
         for _ in range(2):  # the second finds everything done, so that both reports say the same
             request = recover.Request(
-                input=str(tmp_path / "in"), output=str(folder / "out"), model=str(model), gallery=True
+                input=(str(tmp_path / "in"),), output=str(folder / "out"), model=str(model), gallery=True
             )
             code = recover.run(request)
             assert code == 1  # one input is no picture
