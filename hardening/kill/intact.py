@@ -15,7 +15,7 @@ from PIL import Image
 
 from ifrp_tf.release import folder as model_folder
 
-# ---- Whether everything under a final name is whole: what a killed process may have left ----
+# Whether everything under a final name is whole.
 
 CHECKPOINT = ("state.json", "srn.weights.h5", "dn.weights.h5", "srn_optimizer.npz", "dn_optimizer.npz")
 """What every checkpoint of a training run holds."""
@@ -153,7 +153,7 @@ _KINDS: dict[str, Callable[[Path], object]] = {
 }
 
 
-# ---- How the finished work in two folders differs: nothing, the last bits of an array, or ----
+# How the finished work in two folders differs.
 
 ROUNDING = 1e-5
 """Equal trainings are equal to the bit but for rare last bits (3e-7 was seen); a step changes far more."""

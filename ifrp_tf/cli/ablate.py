@@ -73,4 +73,4 @@ def run(request: Request) -> int:
         print("\n".join(command for job in run.plan(asked)[1] for command in job.commands))
         return 0
     logging.set_verbosity(logging.INFO)
-    return run.run(asked)
+    return run.run(asked, say=print)

@@ -246,5 +246,11 @@ def _out_of_memory(error: Exception) -> bool:  # by name: neither TensorFlow nor
 
 
 def _fail(words: object, code: int) -> int:
-    print(f"{Path(sys.argv[0]).name}: {' '.join(str(words).split())}", file=sys.stderr)
+    """Prints an error in one line; the arguments that the library names in it, `run_dir`, become flags."""
+    text = re.sub(r"`(\w+)(=[^`]*)?`", _as_flag, " ".join(str(words).split()))
+    print(f"{Path(sys.argv[0]).name}: {text}", file=sys.stderr)
     return code
+
+
+def _as_flag(named: re.Match[str]) -> str:
+    return f"--{named[1]}{named[2] or ''}" if named[1] in flags.FLAGS else named[0]

@@ -42,4 +42,4 @@ def run(request: Request) -> int:
     if not request.insist:
         for photographs in filter(None, (request.photos, request.gallery)):
             crops.check(photographs, detector=crops.quick_detector())
-    return run.run(request)
+    return run.run(request, say=print)

@@ -66,7 +66,8 @@ def run(request: Request) -> int:
             portraits=request.portraits,
             test=request.test,
             seed=request.seed,
-        )
+        ),
+        say=print,
     )
 
 

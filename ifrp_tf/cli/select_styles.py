@@ -53,4 +53,4 @@ def run(request: Request) -> int:
     """Returns the exit code."""
     from ifrp_tf.evaluation.diagnostics import style_distance
 
-    return style_distance.run(style_distance.Request(**dataclasses.asdict(request)))
+    return style_distance.run(style_distance.Request(**dataclasses.asdict(request)), say=print)

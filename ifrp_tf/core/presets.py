@@ -50,6 +50,6 @@ def check_data(name: str, data: str) -> None:
         files.list_pictures(data)
     elif not name.endswith("toy"):
         raise ConfigError(
-            f"Expected --data=FOLDER of photographs for preset {name}. Received: none.",
+            f"Expected `data=FOLDER` of photographs for preset {name}. Received: none.",
             hint="Only the preset toy draws its own faces.",
         )

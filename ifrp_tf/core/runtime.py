@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ifrp_tf.core.errors import ConfigError
 
-# ---- TensorFlow without its start-up chatter, for whoever asked for silence with ----
+# TensorFlow without its start-up chatter.
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def start_up() -> Iterator[None]:
             os.close(kept)
 
 
-# ---- Where a long piece of work says how it goes: a file in its folder, and the terminal ----
+# Where a long piece of work says how it goes.
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def logged_to(path: str | Path) -> Iterator[None]:
         file.close()
 
 
-# ---- What a person at a terminal sees of a long run: failures as lines, and a bar where ----
+# What a person at a terminal sees of a long run.
 
 
 _FIRST_LINE_S = 10.0
@@ -131,7 +131,7 @@ class Console:
         self._bar.write(line, file=sys.stderr)
 
 
-# ---- Signals ----
+# Signals.
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-# ---- Threads ----
+# Threads.
 
 
 def use_threads(count: int) -> int:

@@ -142,7 +142,7 @@ def _parts(contents: Iterable[tuple[str, bytes]], limit: int) -> Iterator[list[t
         if cost + end > limit:
             raise DataError(
                 f"Expected files below {limit:,} bytes. Received: {name}, {len(data):,} bytes.",
-                hint="Raise --part_mib.",
+                hint="Raise `part_mib`.",
             )
         if size + cost > limit:
             yield part

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,12 @@ class Request:
             )
 
 
-def run(request: Request) -> int:
-    """Writes the shards, `mean_face.png` and `manifest.json`, and prints what was dropped and why.
+def run(request: Request, *, say: Callable[[str], object] = logging.info) -> int:
+    """Writes the shards, `mean_face.png` and `manifest.json`, and says what was dropped and why.
+
+    Args:
+        request: what is asked for.
+        say: gets the text that a person wants to read.
 
     Returns:
         The exit code: 0, or 1 where files could not be read as pictures.
@@ -78,7 +82,7 @@ def run(request: Request) -> int:
     key = _key(request, found, tested)
     if shards.is_prepared(output):
         _same(key, json.loads((output / shards.MANIFEST).read_text(encoding="utf-8")), output)
-        print(f"{output} is prepared already")  # noqa: T201
+        say(f"{output} is prepared already")
         return 0
     progress = _begin(request, key, found, tested)
     for name, members in progress["plan"].items():
@@ -105,7 +109,7 @@ def run(request: Request) -> int:
     images.write_png(output / "mean_face.png", prepared.mean_of_photos())
     _save(output / shards.MANIFEST, manifest)  # the last: with it the folder is whole
     (output / PROGRESS).unlink(missing_ok=True)
-    print("\n".join(_lines(manifest, len(found))))  # noqa: T201
+    say("\n".join(_lines(manifest, len(found))))
     return 1 if any(reason.startswith(screening.UNREADABLE) for _, reason in manifest["dropped"]) else 0
 
 
@@ -129,7 +133,7 @@ def _same(key: str, found: dict[str, Any], output: Path) -> None:
     if found.get("key") != key:
         raise ConfigError(
             f"Expected an empty folder, or one of the same request. Received: {output} holds another.",
-            hint="Choose another --output, or delete that folder.",
+            hint="Choose another `output`, or delete that folder.",
         )
 
 

@@ -88,6 +88,6 @@ def run(output: str | Path, *, style: str = STYLE, seed: int = 1) -> Path:
     """
     output = Path(output)
     if output.suffix.lower() != ".png":
-        raise ConfigError(f"Expected --output to end in .png. Received: {str(output)!r}.")
+        raise ConfigError(f"Expected `output` to end in .png. Received: {str(output)!r}.")
     images.write_png(output, portrait(style, seed=seed))
     return output

@@ -118,7 +118,9 @@ class Prepared:
         wrong = sorted(key for key in keys & set(made) if made[key] != now[key])
         if wrong:
             shown = "; ".join(f"data.{key}={made[key]!r}, not {now[key]!r}" for key in wrong)
-            raise ConfigError(f"Expected the settings of the shards in {folder}: {shown}.", hint="Use --set.")
+            raise ConfigError(
+                f"Expected the settings of the shards in {folder}: {shown}.", hint="Give them as they were."
+            )
         return cls(folder, manifest)
 
     def __len__(self) -> int:

@@ -59,11 +59,11 @@ class Request:
     def __post_init__(self) -> None:
         if bool(self.portraits) != bool(self.photos) or bool(self.portraits) == bool(self.protocol):
             raise ConfigError(
-                "Expected --portraits=DIR and --photos=DIR, or --protocol=NAME. "
+                "Expected `portraits=DIR` and `photos=DIR`, or `protocol=NAME`. "
                 f"Received: {self.portraits!r}, {self.photos!r}, {self.protocol!r}."
             )
         for name in ("limit", "seed", "detect"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"Expected --{name} to be at least 0. Received: {getattr(self, name)}.")
         if Path(self.json).is_dir():
-            raise ConfigError(f"Expected --json to be a file. Received: the folder {self.json!r}.")
+            raise ConfigError(f"Expected `json` to be a file. Received: the folder {self.json!r}.")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +93,12 @@ def evaluate(
     return Evaluation(result, evidence)
 
 
-def run(request: Request) -> int:
-    """What `tools/evaluate.py` does: writes the JSON and the report, prints the table.
+def run(request: Request, *, say: Callable[[str], object] = logging.info) -> int:
+    """What `tools/evaluate.py` does: writes the JSON and the report, and says the table.
 
     Args:
         request: what is asked for.
+        say: gets the text that a person wants to read.
 
     Returns:
         Exit code: 0 all portraits measured, 1 some not.
@@ -128,7 +131,7 @@ def run(request: Request) -> int:
     images.write_bytes_atomic(path, json.dumps(done.result, indent=1, allow_nan=False).encode() + b"\n")
     if request.report:
         report.write(done.result, done.evidence, protocol, candidate.recover, Path(request.report))
-    print(report.markdown(done.result))  # noqa: T201
+    say(report.markdown(done.result))
     return done.exit_code
 
 

@@ -13,7 +13,7 @@ from ifrp_tf.evaluation import retrieval, sharpness
 from ifrp_tf.evaluation.retrieval import TOP, Crossing, Descriptor
 from ifrp_tf.evaluation.store import GalleryRow, PairRow, PhotoRow, Scores
 
-# ---- How far a mean would stray if other subjects had been tested: percentile intervals of ----
+# How far a mean would stray if other subjects had been tested: percentile intervals.
 
 LEVEL, RESAMPLES, SEED = 0.95, 1000, 0
 _CHUNK = 100
@@ -102,7 +102,7 @@ def _mean_of_present(block: np.ndarray) -> np.ndarray:
     return np.where(present, block, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
 
 
-# ---- All that an evaluation measured, and one number a subject for every answer, style and ----
+# All that an evaluation measured: one number a subject for every answer, style and metric.
 
 ANSWERS = ("model", "input", "mean_face")
 """The recovered faces, and the two trivial answers: the portrait as it is, and always the mean face."""
@@ -251,7 +251,7 @@ def crossings(evidence: Evidence, answer: str) -> list[Crossing]:
     return retrieval.cross(evidence.descriptor, vectors)
 
 
-# ---- From rows to the result: every table of an evaluation as plain values, ready for JSON ----
+# From rows to the result: plain values, ready for JSON.
 
 UNITS = {
     "psnr": "dB, mean over pictures of finite values; null if all are infinite",

@@ -224,7 +224,7 @@ class Journal:
         except BlockingIOError as error:
             raise DataError(
                 f"Expected to be alone in writing to {str(path)!r}. Received: another evaluation is at work.",
-                hint="Wait for it, or choose another --json.",
+                hint="Wait for it, or choose another `json`.",
             ) from error
         except OSError as error:
             raise ConfigError(f"Expected to write to {str(path)!r}. Received: {error.strerror}.") from error

@@ -11,7 +11,7 @@ from keras import ops
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.core.types import Tensor
 
-# ---- The building blocks of the networks: Spatial Transformer, normalisation, residual block ----
+# The building blocks of the networks.
 
 Normalization = Literal["batch", "instance", "group", "none"]
 LEAKY_SLOPE = 0.2
@@ -188,7 +188,7 @@ def residual_block(x: Tensor, name: str, normalization: Normalization = "batch")
     return keras.layers.Add(name=f"{name}_add")([x, y])
 
 
-# ---- Doubling height and width: transposed convolutions, and resizing with a convolution ----
+# Doubling height and width.
 
 # Row k of the doubled picture's 3 taps falls on these 4 rows of a transposed convolution's kernel.
 _SPREAD = ((1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (0.0, 1.0, 1.0), (0.0, 0.0, 1.0))

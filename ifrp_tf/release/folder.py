@@ -47,7 +47,7 @@ class ModelFolder:
 
 
 def locate(model: str | Path) -> ModelFolder:
-    """What a user means by `--model`.
+    """What a user means by `model`.
 
     Args:
         model: a version folder, a folder of numbered versions (the highest wins), a run folder, or a
@@ -83,7 +83,7 @@ def locate(model: str | Path) -> ModelFolder:
         raise ModelError(
             f"Expected saved_model.pb, a numbered version or a run's model/*{WEIGHTS} in {str(path)!r}. "
             f"Received: {names}.",
-            hint="Export one with tools/export.py, or name the right folder with --model.",
+            hint="Export one with tools/export.py, or name the right folder with `model`.",
         )
     version = max(versions, key=lambda entry: int(entry.name))
     if not (version / "saved_model.pb").is_file():
@@ -116,7 +116,7 @@ def check_new(folder: str | Path) -> None:
     folder = Path(os.path.normpath(folder))
     if not folder.name.isdecimal() or not folder.name.isascii():
         raise ConfigError(
-            f"Expected --output to end in a version number. Received: {str(folder)!r}.",
+            f"Expected `output` to end in a version number. Received: {str(folder)!r}.",
             hint="For example saved_models/ifrp/1.",
         )
     if os.path.lexists(folder):
@@ -184,7 +184,7 @@ def verify(folder: str | Path, *, trust: bool = False) -> str:
             raise ModelError(f"Expected {name} in the model folder {str(folder)!r}. Received: no such file.")
     if not trust:
         expected = _read_checksums(folder)
-        hint = "Copy or export the model again; --trust loads it all the same, which runs whatever is in it."
+        hint = "Copy or export the model again; `trust` loads it all the same, which runs whatever is in it."
         for name in sorted(expected | present):
             wanted, actual = expected.get(name, "not listed"), present.get(name, "no such file")
             if wanted != actual:
@@ -247,7 +247,7 @@ def _read_checksums(folder: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         message = f"Expected {CHECKSUMS} in the model folder {str(folder)!r}. Received: {error}."
         raise ModelError(
-            message, hint="Export the model again, or pass --trust if you made it yourself."
+            message, hint="Export the model again, or pass `trust` if you made it yourself."
         ) from error
     sums = {}
     for line in lines:

@@ -19,7 +19,7 @@ from ifrp_tf.nn.folding import fold_batch_norms, partners
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.systems.ifrp import networks
 
-# ---- The network inside an exported version folder, as a Keras model again ----
+# The network inside an exported version folder, as a Keras model again.
 
 
 def load_srn(folder: str | Path) -> keras.Model:
@@ -90,7 +90,7 @@ def _size(shapes: list[tuple[int, ...]]) -> int:
     return sum(int(np.prod(shape)) for shape in shapes)
 
 
-# ---- A released model turned back into a network that can be trained on ----
+# A released model turned back into a network that can be trained on.
 
 _BATCH, _VARIANCE = 16, 1e-8
 

@@ -169,7 +169,11 @@ class System:
 
     @property
     def players(self) -> Sequence[Player]:
-        """In the order in which they are trained within a step."""
+        """In the order in which they are trained within a step; none for a system that trains nothing.
+
+        Such a system has `fit(photos)`, `targets(portraits, photos)` and `objective(answers, targets)`, which
+        `training/solve.py` minimises for every portrait.
+        """
         raise NotImplementedError
 
     def forward(self, networks: Networks, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

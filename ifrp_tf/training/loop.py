@@ -55,6 +55,11 @@ def make_trainer(config: Config, weights: str) -> Any:
     keras.config.set_dtype_policy("mixed_bfloat16" if train.dtype == "bfloat16" else "float32")
     try:
         system = base.create(config)
+        if not system.players:
+            raise ConfigError(
+                f"Expected a system to train. Received: {config.system}, which finds each answer anew.",
+                hint=f"See ifrp_tf/systems/{config.system}/README.md.",
+            )
         system.load_frozen(weights)
         trainer = steps().Trainer(system)
         if not is_jax():

@@ -68,8 +68,8 @@ def run(
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"Expected a folder that can be made as --run_dir. Received: {str(run_dir)!r}: {error.strerror}.",
-            hint="Choose another --run_dir.",
+            f"Expected a folder that can be made as `run_dir`. Received: {str(run_dir)!r}: {error.strerror}.",
+            hint="Choose another `run_dir`.",
         ) from error
     with runtime.logged_to(run_dir / "log.txt"):
         images.write_bytes_atomic(run_dir / "config.json", json.dumps(config.to_dict(), indent=2).encode())
@@ -144,13 +144,13 @@ def _check_folder(run_dir: Path, config: Config, resume: str) -> None:
     found = bool(checkpoint.list_checkpoints(run_dir / "checkpoints"))
     if resume == "must" and not found:
         raise ModelError(
-            f"Expected a checkpoint in {run_dir / 'checkpoints'} (--resume=must). Received: none.",
-            hint="Start with --resume=auto, or check --run_dir.",
+            f"Expected a checkpoint in {run_dir / 'checkpoints'} (`resume=must`). Received: none.",
+            hint="Start with `resume=auto`, or check `run_dir`.",
         )
     if resume == "never" and found:
         raise ModelError(
-            f"Expected no checkpoint in {run_dir / 'checkpoints'} (--resume=never). Received: some.",
-            hint="Choose another --run_dir, or --resume=auto to go on.",
+            f"Expected no checkpoint in {run_dir / 'checkpoints'} (`resume=never`). Received: some.",
+            hint="Choose another `run_dir`, or `resume=auto` to go on.",
         )
     if found and (run_dir / "config.json").exists():
         # An option that came after the run was begun had its default then.
@@ -160,7 +160,7 @@ def _check_folder(run_dir: Path, config: Config, resume: str) -> None:
             shown = "; ".join(f"{key}: {before!r} -> {now!r}" for key, (before, now) in changed.items())
             raise ConfigError(
                 f"Expected the configuration that {run_dir} was begun with. Received changes: {shown}.",
-                hint="Use another --run_dir for another experiment.",
+                hint="Use another `run_dir` for another experiment.",
             )
 
 

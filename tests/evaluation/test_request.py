@@ -13,7 +13,7 @@ def test_a_protocol_or_two_folders():
     "wrong", [{}, {"portraits": "p"}, {"portraits": "p", "photos": "q", "protocol": "paper"}]
 )
 def test_neither_or_both_is_refused(wrong):
-    with pytest.raises(ConfigError, match="--portraits=DIR and --photos=DIR, or --protocol=NAME"):
+    with pytest.raises(ConfigError, match="`portraits=DIR` and `photos=DIR`, or `protocol=NAME`"):
         Request(model="m", json="r.json", **wrong)
 
 
@@ -24,5 +24,5 @@ def test_numbers_below_nought_are_refused(name):
 
 
 def test_a_folder_is_no_result_file(tmp_path):
-    with pytest.raises(ConfigError, match="--json to be a file"):
+    with pytest.raises(ConfigError, match="`json` to be a file"):
         Request(model="m", json=str(tmp_path), protocol="paper")

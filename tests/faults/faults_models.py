@@ -117,7 +117,7 @@ def altered(folder: Path) -> Path:
 def refused_unless_trusted(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tf.saved_model, "load", lambda *_: pytest.fail("TensorFlow touched an altered model"))
-        with pytest.raises(ModelError, match=r"MODEL_CARD\.md.*expected SHA-256 .* Received: .*--trust"):
+        with pytest.raises(ModelError, match=r"MODEL_CARD\.md.*expected SHA-256 .* Received: .*`trust`"):
             load.load(folder)
     trusted = load.load(folder, trust=True)
     assert (trusted.name, trusted.side) == ("ifrp/3", 128)

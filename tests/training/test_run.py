@@ -23,7 +23,8 @@ from ifrp_tf.training import run as train
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
-    "--preset=toy", "--set=train.batch_size=8", "--set=train.epoch_pictures=96",
+    "--preset=toy", "--set=data.side=32", "--set=model.srn=aligner",  # both players, few layers
+    "--set=train.batch_size=8", "--set=train.epoch_pictures=96",
     "--set=data.validation_count=8",
     "--set=train.pictures=288", "--set=train.deterministic=true", "--set=train.checkpoint_steps=4",
     "--set=data.styles=tonal", "--set=loss.adversarial_start=10",
@@ -39,7 +40,7 @@ def start(run_dir, *flags):
 
 
 def finish(process):
-    output = process.communicate(timeout=300)[0]
+    output = process.communicate(timeout=900)[0]
     assert process.returncode == 0, output[-2000:]
 
 
@@ -59,7 +60,7 @@ def distance(a, b):
 
 
 def wait_for_checkpoint_after(folder, step, process):
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and process.poll() is None:
         names = checkpoint.list_checkpoints(folder / "checkpoints")
         if names and int(names[-1].name[5:]) > step:
@@ -77,7 +78,7 @@ def test_a_run_killed_and_stopped_equals_an_uninterrupted_one(tmp_path):
         step = wait_for_checkpoint_after(killed, step, process)
         time.sleep(delays.uniform(0.0, 0.3))
         process.send_signal(number)
-        output = process.communicate(timeout=100)[0]
+        output = process.communicate(timeout=600)[0]
     if process.returncode != 0:  # it may have been about to end by itself
         assert process.returncode == 130, output[-2000:]
         assert "interrupted: saved at step" in (killed / "log.txt").read_text()

@@ -16,6 +16,8 @@ from ifrp_tf.training import callbacks, checkpoint
 from ifrp_tf.training.step_tf import Trainer
 
 ASSIGN = [
+    "data.side=32",
+    "model.skips=none",
     "train.batch_size=8",
     "data.group=4",
     "loss.ssim=0.1",
@@ -83,7 +85,7 @@ def step(trainer, batch):
 
 def test_checkpoints_interchange_and_the_next_step_is_the_same(tmp_path):
     trainer, _ = trained(preset("toy").override(ASSIGN), 2)
-    photos = toy_faces.draw(8, side=64, seed=5).pixels.astype("float32") / 255 * 2 - 1
+    photos = toy_faces.draw(8, side=32, seed=5).pixels.astype("float32") / 255 * 2 - 1
     portraits = np.clip(np.round(photos * 2) / 2, -1, 1)
     known = np.random.default_rng(0).normal(0, 0.05, (8, 4)).astype("float32") + np.float32([0, 1, 0, 0])
     batch = (portraits, photos, known)
@@ -107,7 +109,8 @@ def test_checkpoints_interchange_and_the_next_step_is_the_same(tmp_path):
 def test_the_tool_trains_under_jax(tmp_path):
     flags = [
         "tools/train.py", "--preset=toy", f"--run_dir={tmp_path}", "--set=train.batch_size=8",
-        "--set=train.epoch_pictures=32", "--set=data.validation_count=4", "--set=data.styles=tonal",
+        "--set=data.side=32", "--set=model.srn=aligner", "--set=train.epoch_pictures=32",
+        "--set=data.validation_count=4", "--set=data.styles=tonal",
     ]  # fmt: skip
     child(flags, "--set=train.pictures=64")
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

@@ -12,9 +12,10 @@ from ifrp_tf.training.step_tf import Trainer, _check_connected
 
 
 def make(*assignments, seed=0, eager=True):
-    """A small trainer; eager steps spare a test of few steps the tracing of a graph."""
+    """A small trainer: few layers, and eager steps spare a test of few steps the tracing of a graph."""
     keras.utils.set_random_seed(seed)
-    config = preset("toy").override(["train.batch_size=8", "data.group=4", "train.ema=0.9", *assignments])
+    small = ["data.side=32", "model.skips=none", "train.batch_size=8", "data.group=4", "train.ema=0.9"]
+    config = preset("toy").override([*small, *assignments])
     trainer = Trainer(base.create(config))
     trainer.compile()
     trainer.run_eagerly = eager
@@ -22,7 +23,7 @@ def make(*assignments, seed=0, eager=True):
 
 
 def pairs(count=8):
-    photos = toy_faces.draw(count, side=64, seed=5).pixels.astype("float32") / 255 * 2 - 1
+    photos = toy_faces.draw(count, side=32, seed=5).pixels.astype("float32") / 255 * 2 - 1
     portraits = np.clip(np.round(photos * 2) / 2, -1, 1)
     known = np.tile(np.float32([[0, 1, 0, 0]]), (count, 1))
     return tf.data.Dataset.from_tensors((portraits, photos, known)).repeat()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
 import json
 import os
 import shlex
@@ -79,7 +77,7 @@ def check(job: Job) -> None:
     if changed:
         raise ConfigError(
             f"Expected the settings that {str(job.folder)!r} was begun with. Received: {'; '.join(changed)}.",
-            hint="Rows of different settings cannot stand in one table: choose another --run_dir.",
+            hint="Rows of different settings cannot stand in one table: choose another `run_dir`.",
         )
 
 
@@ -157,10 +155,9 @@ def test(job: Job) -> None:
         done, asked = _read(path) or {}, {"sha256": fingerprint, "request": dataclasses.asdict(request)}
         if done.get(group) == asked and Path(request.json).is_file():
             continue
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            run.run(request)
-        images.write_bytes_atomic(Path(request.json).with_suffix(".md"), printed.getvalue().encode())
+        said: list[str] = []
+        run.run(request, say=said.append)
+        images.write_bytes_atomic(Path(request.json).with_suffix(".md"), "\n".join((*said, "")).encode())
         _write(path, {**done, group: asked})
 
 

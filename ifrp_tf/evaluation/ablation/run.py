@@ -12,8 +12,7 @@ import json
 import logging
 import os
 import shlex
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,11 +77,12 @@ class Request:
         return shlex.join(("python", "tools/ablate.py", *flags))
 
 
-def run(request: Request) -> int:
-    """What `tools/ablate.py` does: trains and tests the rows, draws the table after each, prints it.
+def run(request: Request, *, say: Callable[[str], object] = logging.info) -> int:
+    """What `tools/ablate.py` does: trains and tests the rows, draws the table after each, and says it.
 
     Args:
         request: what is asked for.
+        say: gets the text that a person wants to read.
 
     Returns:
         Exit code: 0 all rows asked for are in the table, 1 some failed.
@@ -110,7 +110,7 @@ def run(request: Request) -> int:
                 failures[job.name] = str(error)
                 logging.error("row %r failed: %s", job.name, error)
             text = _write(request, ablation, jobs, failures)
-    print(text)  # noqa: T201
+    say(text)
     return int(bool(failures))
 
 
@@ -170,7 +170,7 @@ def _chosen(request: Request, jobs: list[Job]) -> list[Job]:
     known = {job.folder.name: job for job in jobs}
     for name in names:
         if name not in known:
-            raise ConfigError(f"Unknown row {name!r} in --rows.", hint=f"Known: {', '.join(known)}.")
+            raise ConfigError(f"Unknown row {name!r} in `rows`.", hint=f"Known: {', '.join(known)}.")
     return [job for job in jobs if not names or job.folder.name in names]
 
 
@@ -182,7 +182,7 @@ def _keep_data(request: Request, folder: Path) -> None:
     if path.is_file() and (before := json.loads(path.read_text(encoding="utf-8"))) != now:
         raise ConfigError(
             f"Expected what {str(folder)!r} was begun with: {before}. Received: {now}.",
-            hint="Choose another --run_dir.",
+            hint="Choose another `run_dir`.",
         )
     images.write_bytes_atomic(path, json.dumps(now, indent=1).encode() + b"\n")
 
@@ -217,7 +217,7 @@ def _alone(folder: Path) -> Iterator[tuple[int, ...]]:
     """Waits until nobody else works in the folder, the training of a killed run included."""
 
     def waiting() -> None:
-        print(f"Waiting for what still works in {str(folder)!r}.", file=sys.stderr)  # noqa: T201
+        logging.warning("Waiting for what still works in %r.", str(folder))
 
     with files.locked(folder / ".lock", waiting=waiting) as file:
         yield (file.fileno(),) if os.name == "posix" else ()

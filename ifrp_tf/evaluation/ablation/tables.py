@@ -12,7 +12,7 @@ from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.core.presets import check_data, preset
 from ifrp_tf.styles import formulas, sets
 
-# ---- What a table of ablations is: rows that differ from one base in nothing but what the ----
+# What a table of ablations is.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ def all_settings(ablation: Ablation, row: str, settings: list[str]) -> list[str]
     return [*assignments(ablation.defaults), *settings, *assignments(ablation.rows[row].changes)]
 
 
-# ---- Architecture of the SRN: how much of the portrait may pass around the bottleneck ----
+# Architecture of the SRN: how much of the portrait may pass around the bottleneck.
 
 ARCHITECTURE = Ablation(
     title="Architecture of the style removal network",
@@ -159,7 +159,7 @@ ARCHITECTURE = Ablation(
 )
 
 
-# ---- Identity network: whose features the recovered face must share with the photograph ----
+# Identity network: whose features the recovered face must share with the photograph.
 
 _FEATURES = {"loss.identity": 0.1, "loss.identity_cosine": 0.0}
 
@@ -184,7 +184,7 @@ IDENTITY = Ablation(
 )
 
 
-# ---- Losses: what the adversarial and the identity term add to the squared (or absolute) ----
+# Losses: what the adversarial and the identity term add to the squared (or absolute) error.
 
 _NO_IDENTITY = {"loss.identity": 0.0, "loss.identity_cosine": 0.0}
 
@@ -212,7 +212,7 @@ LOSSES = Ablation(
 )
 
 
-# ---- The recipe: the preset `modern` with one choice at a time made otherwise ----
+# The recipe: the preset `modern` with one choice at a time made otherwise.
 
 _MODERN: dict[str, Any] = {
     "train.seed": 1,
@@ -259,7 +259,7 @@ RECIPE = Ablation(
 )
 
 
-# ---- Number of training styles: from one to five, each row adding one to the row above ----
+# Number of training styles: from one to five, each row adding one to the row above.
 
 _STYLES = ("oil", "pencil", "mosaic", "halftone", "watercolour")
 # SSIM and FSIM on seen styles, then on unseen ones.
@@ -300,7 +300,7 @@ TRAINING_STYLES = Ablation(
 )
 
 
-# ---- Spatial Transformers: none, the paper's four inside the network, or ours on the ----
+# Spatial Transformers: none, the paper's four inside the network, or ours on the portrait.
 
 _ELEVEN = (0.0, 5.0, -5.0, 10.0, -10.0, 15.0, -15.0, 20.0, -20.0, 30.0, -30.0)
 _FIVE = (0.0, 15.0, -15.0, 30.0, -30.0)
@@ -328,7 +328,7 @@ TRANSFORMER = Ablation(
 )
 
 
-# ---- The paper's ablations, and our recipe's, one readable file each; `tools/ablate.py` runs ----
+# All tables by name.
 
 TABLES: dict[str, Ablation] = {
     "losses": LOSSES,
@@ -338,7 +338,7 @@ TABLES: dict[str, Ablation] = {
     "identity": IDENTITY,
     "recipe": RECIPE,
 }
-"""Name of `--table` -> table."""
+"""Name of the flag `--table` -> table."""
 
 
 def table(name: str) -> Ablation:
@@ -369,7 +369,7 @@ def configurations(
         DataError: there are no photographs for training.
     """
     if any(setting.partition("=")[0].strip() == "train.pictures" for setting in settings):
-        raise ConfigError("Expected --pictures=N. Received: --set=train.pictures.")
+        raise ConfigError("Expected `pictures=N`. Received: train.pictures among the settings.")
     ablation = table(name)
     configs = configure(ablation, preset(base), [*settings, f"train.pictures={pictures}"])
     for config in configs.values():

@@ -21,7 +21,7 @@ from ifrp_tf.core.config import nearest
 from ifrp_tf.core.errors import ConfigError, DataError, ImageError
 from ifrp_tf.pictures import images
 
-# ---- Figures of style distances: the matrix as a heat map, and the styles as points in the ----
+# Figures: the matrix as a heat map, the styles as points in a plane.
 
 _CHOSEN, _OTHERS = "#cf222e", "#57606a"
 _MAX_NUMBERS = 24
@@ -88,7 +88,7 @@ def _png(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-# ---- Which styles to train on: measures how far they lie apart and names the most distinct ----
+# Measuring, and choosing the most distinct styles.
 
 PHOTOS = "photos"
 """What the photographs of faces are called among the styles."""
@@ -132,8 +132,12 @@ class Request:
             raise ConfigError(f"Expected limit >= 2 and k >= 1. Received: {self.limit} and {self.k}.")
 
 
-def run(request: Request) -> int:
-    """Writes the tables and figures, and prints distances and, last, the chosen styles.
+def run(request: Request, *, say: Callable[[str], object] = logging.info) -> int:
+    """Writes the tables and figures, and says distances and, last, the chosen styles.
+
+    Args:
+        request: what is asked for.
+        say: gets the text that a person wants to read.
 
     Returns:
         The exit code: 0, or 1 where pictures were passed over because they cannot be read.
@@ -168,7 +172,7 @@ def run(request: Request) -> int:
         "unreadable": failures,
     }
     _write(result, Path(request.output), distance.embedding)
-    print("\n".join(_lines(result)))  # noqa: T201
+    say("\n".join(_lines(result)))
     return 1 if failures else 0
 
 
@@ -196,7 +200,7 @@ def _candidates(sources: dict[str, list[Path]], request: Request) -> list[str]:
     names = [name for name in sources if name not in request.without]
     if request.k > len(names):
         raise ConfigError(
-            f"Expected to choose 1 to {len(names)} of {len(names)} styles. Received: --k={request.k}."
+            f"Expected to choose 1 to {len(names)} of {len(names)} styles. Received: `k={request.k}`."
         )
     return names
 

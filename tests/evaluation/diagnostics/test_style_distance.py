@@ -128,7 +128,7 @@ def test_what_cannot_be_asked(folders, tmp_path):
             request(folders, tmp_path, **changes)
     with pytest.raises(ConfigError, match="Did you mean 'dots'"):
         style_distance.run(request(folders, tmp_path, without=("dot",)))
-    with pytest.raises(ConfigError, match="--k=5"):
+    with pytest.raises(ConfigError, match="k=5"):
         style_distance.run(request(folders, tmp_path, k=5))
     twice = tmp_path / "twice"
     for name in ("a.png", "a.jpg"):

@@ -1,0 +1,1 @@
+"""Perceptual losses (Johnson et al. 2016): a feed-forward network with photographs as the style."""
