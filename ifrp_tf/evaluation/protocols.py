@@ -18,6 +18,7 @@ from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.data import misalign, pipeline_tf
 from ifrp_tf.evaluation.pairs import Pictures, Protocol, by_name, digest, read
+from ifrp_tf.nn import layers
 from ifrp_tf.pictures import images
 from ifrp_tf.styles import bank, sets
 
@@ -75,6 +76,7 @@ class Procedural(Protocol):
         limit: photographs to take, chosen by a hash of their names; 0 = all.
         seed: of misalignment, style parameters and noise.
         config: misalignment; strength 1 and no degradation by default.
+        aligned: whether the misalignment is undone again by the true transform, which no system knows.
 
     Raises:
         DataError: if there are no photographs.
@@ -95,8 +97,9 @@ class Procedural(Protocol):
         limit: int = 0,
         seed: int = 0,
         config: DataConfig | None = None,
+        aligned: bool = False,
     ) -> None:
-        self.side, self._seed = side, seed
+        self.side, self._seed, self._aligned = side, seed, aligned
         self._config = config or DataConfig(side=side, degrade=0.0, strength=1.0, flip=False)
         problems: list[Any] = []
         root = Path(faces)
@@ -116,6 +119,8 @@ class Procedural(Protocol):
             "strength": self._config.strength,
             "degrade": self._config.degrade,
         }
+        if aligned:
+            self.settings["aligned"] = True
         if any(name.startswith(bank.PREFIX) for name in styles):
             self.settings["bank"] = digest(sorted(Path(bank.FOLDER).glob("*.npz")))
 
@@ -142,6 +147,9 @@ class Procedural(Protocol):
                 portrait, _, transform = pipeline_tf.make_group(
                     pixels, number, self._config, (style,), self._seed, flip=False
                 )
+                if self._aligned:
+                    grid = layers.affine_grid(transform, self.side, self.side)
+                    portrait = layers.bilinear_sample(portrait, grid, "edge")
                 return images.to_uint8(portrait), transform[0, 0] * (180.0 / np.pi)
 
             picture = tf.TensorSpec((1, self.side, self.side, 3), tf.uint8)

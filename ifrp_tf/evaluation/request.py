@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from ifrp_tf.core.config import nearest
 from ifrp_tf.core.errors import ConfigError
 
 
@@ -67,3 +68,55 @@ class Request:
                 raise ConfigError(f"Expected --{name} to be at least 0. Received: {getattr(self, name)}.")
         if Path(self.json).is_dir():
             raise ConfigError(f"Expected `json` to be a file. Received: the folder {self.json!r}.")
+
+
+COMPARED = ("gatys", "johnson", "mgan", "pix2pix", "cyclegan", "fdnn", "paper", "modern", "release")
+"""The systems of the main table, the compared ones first."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ComparisonRequest:
+    """What `tools/compare.py` is asked for.
+
+    Attributes:
+        table: Which systems: main.
+        run_dir: Gets a run's folder for every system, the table (table.md, table.json) and sheet.png.
+        pictures: Training pictures of every system.
+        systems: Only these, separated by commas.
+        limit: Test photographs; 0 = all.
+        data: Folder of training photographs.
+        faces: Test photographs.
+        sketches: Folder with the set ar of sketches drawn by hand.
+        model: The released model.
+        weights: Folder with the frozen networks' weights.
+        descriptor: What compares faces; none: no FRR.
+        output: Markdown file; default RUN_DIR/table.md.
+    """
+
+    table: Literal["main"] = "main"
+    run_dir: str
+    pictures: int = 40_000
+    systems: str = ""
+    limit: int = 300
+    data: str = "data/faces/train"
+    faces: str = "data/faces/test"
+    sketches: str = "data/sketches"
+    model: str
+    weights: str = "data/weights"
+    descriptor: Literal["dlib", "none"] = "dlib"
+    output: str = ""
+
+    def __post_init__(self) -> None:
+        if self.pictures < 1 or self.limit < 0:
+            raise ConfigError(
+                f"Expected pictures >= 1 and limit >= 0. Received: {self.pictures} and {self.limit}."
+            )
+        for name in self.chosen:
+            if name not in COMPARED:
+                raise ConfigError(f"Unknown system {name!r}.", hint=nearest(name, list(COMPARED)))
+
+    @property
+    def chosen(self) -> list[str]:
+        """Names of the systems asked for."""
+        named = [name.strip() for name in self.systems.split(",") if name.strip()]
+        return named or list(COMPARED)
