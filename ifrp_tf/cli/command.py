@@ -231,7 +231,7 @@ def _run(
         raise
     except (IfrpError, OSError) as error:  # OSError: such as a full disk while training
         code = 2 if isinstance(error, ConfigError) else 3 if isinstance(error, ModelError) else 1
-        return _fail(as_flags(str(error), names), code)
+        return _fail(as_flags(str(error), names or {name: name for name in flags.FLAGS}), code)
     except Exception as error:
         if not _out_of_memory(error):
             raise
@@ -246,11 +246,5 @@ def _out_of_memory(error: Exception) -> bool:  # by name: neither TensorFlow nor
 
 
 def _fail(words: object, code: int) -> int:
-    """Prints an error in one line; the arguments that the library names in it, `run_dir`, become flags."""
-    text = re.sub(r"`(\w+)(=[^`]*)?`", _as_flag, " ".join(str(words).split()))
-    print(f"{Path(sys.argv[0]).name}: {text}", file=sys.stderr)
+    print(f"{Path(sys.argv[0]).name}: {' '.join(str(words).split())}", file=sys.stderr)
     return code
-
-
-def _as_flag(named: re.Match[str]) -> str:
-    return f"--{named[1]}{named[2] or ''}" if named[1] in flags.FLAGS else named[0]

@@ -119,8 +119,8 @@ def test_other_settings_need_another_folder(finished, options):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"base": "modern"}, "--data=FOLDER"),
-        ({"settings": ("train.pictures=5",)}, "--pictures=N"),
+        ({"base": "modern"}, "data=FOLDER"),
+        ({"settings": ("train.pictures=5",)}, "pictures=N"),
         ({"settings": ("model.skips=unet",)}, "which the rows vary"),
         ({"settings": ("data.allow_reserved=true", "data.styles=oil,facets")}, "leave some unseen"),
         ({"rows": "autoencoders"}, "Known: autoencoder"),
