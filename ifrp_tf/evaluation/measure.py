@@ -11,7 +11,6 @@ import numpy as np
 from tqdm import tqdm
 
 from ifrp_tf.core.errors import DataError
-from ifrp_tf.evaluation import sharpness
 from ifrp_tf.evaluation.pairs import Gallery, Pictures, Problem, Protocol
 from ifrp_tf.evaluation.retrieval import Descriptor
 from ifrp_tf.evaluation.statistics import Evidence
@@ -27,6 +26,7 @@ from ifrp_tf.evaluation.store import (
 )
 from ifrp_tf.nn import metrics
 from ifrp_tf.nn.perceptual import Perceptual
+from ifrp_tf.pictures import sharpness
 from ifrp_tf.recovery.detectors import Mtcnn, shows_face
 
 BATCH = 32

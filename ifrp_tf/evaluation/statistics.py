@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ifrp_tf.evaluation import retrieval, sharpness
+from ifrp_tf.evaluation import retrieval
 from ifrp_tf.evaluation.retrieval import TOP, Crossing, Descriptor
 from ifrp_tf.evaluation.store import GalleryRow, PairRow, PhotoRow, Scores
+from ifrp_tf.pictures import sharpness
 
 # How far a mean would stray if other subjects had been tested: percentile intervals.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ifrp_tf.evaluation import sharpness
 from ifrp_tf.evaluation.paper_figures import (
     COLUMNS,
     DIFFERENCES,
@@ -15,6 +14,7 @@ from ifrp_tf.evaluation.paper_figures import (
     nearest_column,
 )
 from ifrp_tf.evaluation.statistics import DISTANCES, METRICS
+from ifrp_tf.pictures import sharpness
 from ifrp_tf.styles import sets
 
 HEADER = ("PSNR, dB", "SSIM", "FSIM", "FRR top 1, %", "FRR top 5, %", "FCR, %")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,7 @@ def minimise(
     targets: Any,
     *,
     iterations: int,
+    seconds: float = float("inf"),
     low: float = -1.0,
     high: float = 1.0,
 ) -> tuple[np.ndarray, list[float]]:
@@ -64,6 +66,7 @@ def minimise(
         start: float32.
         targets: its second argument.
         iterations: at most.
+        seconds: no iteration is begun after so many.
         low, high: bounds of every value.
 
     Returns:
@@ -79,6 +82,13 @@ def minimise(
             raise TrainingError("Expected finite values of the objective. Received: one that is not.")
         return float(value), gradient.astype(np.float64).ravel()
 
+    begun = time.monotonic()
+
+    def heard(intermediate_result: optimize.OptimizeResult) -> None:
+        values.append(float(intermediate_result.fun))
+        if time.monotonic() - begun > seconds:
+            raise StopIteration
+
     first = np.clip(start, low, high).astype(np.float64).ravel()
     values = [flat(first)[0]]
     found = optimize.minimize(
@@ -87,7 +97,7 @@ def minimise(
         jac=True,
         method="L-BFGS-B",
         bounds=[(low, high)] * first.size,
-        callback=lambda intermediate_result: values.append(float(intermediate_result.fun)),
+        callback=heard,
         options={
             "maxiter": iterations,
             "maxfun": 2 * iterations + 10,

@@ -7,11 +7,12 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from ifrp_tf.core.errors import DataError
 from ifrp_tf.data import toy_faces
-from ifrp_tf.evaluation import sharpness, statistics
+from ifrp_tf.evaluation import statistics
 from ifrp_tf.evaluation.measure import BATCH, Measurement, score
 from ifrp_tf.evaluation.pairs import Pictures, Problem
 from ifrp_tf.evaluation.store import FailedRow, Journal, PairRow, PhotoRow
 from ifrp_tf.nn import metrics
+from ifrp_tf.pictures import sharpness
 
 
 def test_scores_are_those_of_the_metrics_whatever_the_batch():

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from ifrp_tf.core.errors import ImageError
-from ifrp_tf.evaluation.sharpness import BANDS, band_powers
+from ifrp_tf.pictures.sharpness import BANDS, band_powers
 
 
 def waves(side, cycles):
