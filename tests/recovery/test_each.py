@@ -15,7 +15,7 @@ def folder(tmp_path):
     for k, name in enumerate(("a.png", "inner/b.png", "c.png")):
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        images.write_png(path, np.full((8, 8, 3), 40 * k, np.uint8))
+        images.write_png(path, np.full((64, 64, 3), 40 * k, np.uint8))
     (tmp_path / "in" / "d.txt").write_text("no picture")
     return tmp_path
 
@@ -51,7 +51,7 @@ def test_what_is_there_is_not_made_again(folder):
     asked = []
     run(folder, asked)
     (folder / "out" / "a_inverted.png").unlink()
-    images.write_png(folder / "in" / "inner" / "b.png", np.full((8, 8, 3), 7, np.uint8))
+    images.write_png(folder / "in" / "inner" / "b.png", np.full((64, 64, 3), 7, np.uint8))
     asked.clear()
     run(folder, asked)
     assert asked == ["a.png", "c.png", "b.png"]
