@@ -38,7 +38,7 @@ def content(folder):
 
 
 def test_the_manifest_tells_everything(source, tmp_path, capsys):
-    assert prepare.run(request(source, tmp_path)) == 1  # notes.txt is no picture
+    assert prepare.run(request(source, tmp_path), say=print) == 1  # notes.txt is no picture
     printed = capsys.readouterr().out
     assert "1 duplicate, such as lfw/person9/copy.png" in printed
     manifest = json.loads((tmp_path / "manifest.json").read_text())

@@ -136,7 +136,7 @@ def test_a_gallery_is_searched_in_place_of_the_photographs(tmp_path):
     ],
 )
 def test_contradictory_requests_are_refused(options):
-    with pytest.raises(ConfigError, match="Expected --"):
+    with pytest.raises(ConfigError, match="Expected `"):
         Request(model="m", json="r.json", **options)
 
 

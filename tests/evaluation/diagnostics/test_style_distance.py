@@ -80,7 +80,7 @@ def request(folders, output, **changes):
 
 
 def test_tables_figures_and_the_chosen_last(data_dir, folders, tmp_path, capsys):
-    assert style_distance.run(request(folders, tmp_path)) == 0
+    assert style_distance.run(request(folders, tmp_path), say=print) == 0
     lines = capsys.readouterr().out.splitlines()
     result = json.loads((tmp_path / "matrix.json").read_text())
     assert lines[-1] == ",".join(result["chosen"])
@@ -110,7 +110,7 @@ def test_stylised_faces_are_compared_and_find_their_style(data_dir, folders, tmp
         folders, tmp_path / "out", stylised=str(folders / "stylised"), photos=str(tmp_path / "photos"),
         without=("noise",), with_photos=True, aim="sum", k=3, layers=("block1_conv1", "block1_conv2"),
     )  # fmt: skip
-    assert style_distance.run(asked) == 1
+    assert style_distance.run(asked, say=print) == 1
     assert "their own style image" in capsys.readouterr().out
     result = json.loads((tmp_path / "out" / "matrix.json").read_text())
     assert result["chosen"] == ["dots", "flat", "stripes"]
