@@ -65,7 +65,7 @@ class Request:
             )
         for name in ("limit", "seed", "detect"):
             if getattr(self, name) < 0:
-                raise ConfigError(f"Expected --{name} to be at least 0. Received: {getattr(self, name)}.")
+                raise ConfigError(f"Expected `{name}` to be at least 0. Received: {getattr(self, name)}.")
         if Path(self.json).is_dir():
             raise ConfigError(f"Expected `json` to be a file. Received: the folder {self.json!r}.")
 

@@ -117,7 +117,7 @@ class BlazeFace:
         height, width = picture.shape[:2]
         padded = np.pad(picture, ((0, -height % 16), (0, -width % 16), (0, 0)), mode="edge")
         boxes, logits = self._finder(_signed(padded[None]))
-        anchors = np.concatenate([_anchors(*padded.shape[:2], *grid) for grid in _ANCHORS])
+        anchors = np.concatenate([_anchors(padded.shape[0], padded.shape[1], *grid) for grid in _ANCHORS])
         scores = _sigmoid(logits[0, :, 0])
         faces = []
         for index in np.flatnonzero(scores >= least):

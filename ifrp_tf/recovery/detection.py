@@ -250,7 +250,7 @@ def _turned_back(face: Face, upright: np.ndarray, pixels: np.ndarray, turn: int)
     if face.place is None:
         return face
     middles = [np.array([one.shape[1], one.shape[0]]) / 2 for one in (upright, pixels)]
-    about = Place(*middles[1], 1.0, turn)
+    about = Place(float(middles[1][0]), float(middles[1][1]), 1.0, turn)
     points = np.array([[face.place.x, face.place.y], *(() if face.landmarks is None else face.landmarks)])
     (x, y), *landmarks = about.to_picture(points - middles[0] + 0.5)
     angle = (face.place.angle + turn + 180) % 360 - 180
