@@ -19,7 +19,7 @@ def test_neither_or_both_is_refused(wrong):
 
 @pytest.mark.parametrize("name", ["limit", "seed", "detect"])
 def test_numbers_below_nought_are_refused(name):
-    with pytest.raises(ConfigError, match=f"--{name} to be at least 0"):
+    with pytest.raises(ConfigError, match=f"`{name}` to be at least 0"):
         Request(model="m", json="r.json", protocol="paper", **{name: -1})
 
 
