@@ -49,6 +49,10 @@ class Wanted:
         gallery: Also write gallery.html and contact sheets: portrait | face. Implies --side_by_side.
         side_by_side: Also write <stem>_side_by_side.png: portrait | recovered | in its picture.
         uncertainty: Also write <stem>_uncertainty.png and a number a face; 16 times the work.
+        answers: Also write <stem>_answers.png: 2 to 16 plausible answers in a row, for the face is a
+            guess; 16 times the work.
+        save_crops: Also write <stem>_crop.png: the portrait that the network saw.
+        size: Side of <stem>_recovered.png: 256 or 512. Enlarged (Lanczos): no detail is added.
         overwrite: Replace existing outputs.
     """
 
@@ -65,6 +69,9 @@ class Wanted:
     gallery: bool = False
     side_by_side: bool = False
     uncertainty: bool = False
+    answers: int = 0
+    save_crops: bool = False
+    size: int | None = None
     overwrite: bool = False
 
 
@@ -123,6 +130,9 @@ def carry_out(request: Wanted, load: Callable[[], Recoverer]) -> int:
         detector=request.detector,
         turn=request.turn,
         uncertainty=request.uncertainty,
+        answers=request.answers,
+        save_crops=request.save_crops,
+        size=request.size,
     )
     with folder.opened(request.input, request.output, options) as (manifest, jobs):
         recoverer = load()

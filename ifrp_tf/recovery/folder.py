@@ -23,6 +23,7 @@ from ifrp_tf.pictures import decoding, framing
 from ifrp_tf.pictures.blending import in_place, paste
 from ifrp_tf.pictures.decoding import MAX_FILE_BYTES, SUFFIXES
 from ifrp_tf.recovery.manifest import (
+    CROP,
     KINDS,
     PASTED,
     PROVENANCE,
@@ -35,7 +36,7 @@ from ifrp_tf.recovery.manifest import (
     plan,
     provenance,
 )
-from ifrp_tf.recovery.recoverer import AS_USUAL, Options, Recoverer, Scene
+from ifrp_tf.recovery.recoverer import AS_USUAL, Options, Recoverer, Scene, enlarged
 from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
 from ifrp_tf.release.load import BATCH, Network, in_batches
 
@@ -319,7 +320,9 @@ class Run:
             return Item(job, "skipped", "generated", "an output of ifrp_tf is no portrait.")
         made = Made(sha256, size, mtime_ns, model, (), (0, 0, 0, 0), (), settings=settings)
         if before is not None:
-            made = replace(made, outputs=before.outputs, uncertainty=before.uncertainty)
+            made = replace(
+                made, outputs=before.outputs, uncertainty=before.uncertainty, answers=before.answers
+            )
         if self.options.faces == "whole" and (strange := self._strange(self._outputs(job), made.outputs)):
             return Item(job, "failed", "output_exists", strange)  # known before anything is decoded
         item = self._laid_out(job, data, made, sure)
@@ -337,7 +340,8 @@ class Run:
     def _is_there(self, job: Job, before: Made) -> bool:
         wanted = self._outputs(job, before.faces, before.outputs)
         present = all(os.path.lexists(self.manifest.folder / name) for name in wanted)
-        return not self.overwrite and present and set(wanted) <= set(before.outputs)
+        as_many = self.options.answers in (0, before.answers)
+        return not self.overwrite and present and as_many and set(wanted) <= set(before.outputs)
 
     def _laid_out(self, job: Job, data: bytes, made: Made, sure: bool) -> Item:
         with ExitStack() as stack:
@@ -373,8 +377,14 @@ class Run:
         self, job: Job, faces: Sequence[dict[str, Any]] = (), known: Sequence[str] = ()
     ) -> tuple[str, ...]:
         """The files to make, relative to the output folder; `faces` are entries, where they were found."""
-        unwanted = {"side_by_side": not self.side_by_side, "uncertainty": not self.options.uncertainty}
-        kinds = [kind for kind in KINDS if not unwanted.get(kind)]
+        asked = {
+            "recovered": True,
+            "side_by_side": self.side_by_side,
+            "uncertainty": self.options.uncertainty,
+            "answers": self.options.answers,
+            "crop": self.options.save_crops,
+        }
+        kinds = [kind for kind in KINDS if asked[kind]]
         wanted = [f"{base}_{kind}.png" for base in bases(job.stem, faces, known) if base for kind in kinds]
         placed = any("reason" not in face and face["found_by"] != "whole" for face in faces)
         return (*wanted, *([f"{job.stem}_{PASTED}.png"] if self.options.paste and placed else ()))
@@ -393,7 +403,7 @@ class Run:
         network = self.recoverer.function(self.options)
         portraits = [one for item in items if item.scene is not None for one in item.scene.portraits]
         found: Sequence[Answer]
-        if self.options.uncertainty:
+        if self.options.spreads:
             found = [_estimated(network, portrait) for portrait in portraits]
         else:
             found = answer(network, portraits)
@@ -431,8 +441,10 @@ class Run:
             if isinstance(one, Uncertainty):
                 spreads.append(one)
             faces.append(one.recovered if isinstance(one, Uncertainty) else one)
-        if spreads:
+        if self.options.uncertainty:
             made = item.made = replace(made, uncertainty=tuple(round(one.value, 4) for one in spreads))
+        if self.options.answers:
+            made = item.made = replace(made, answers=self.options.answers)
         pasted = self._pasted(item.job, scene, made, faces)
         outputs = [self.manifest.folder / name for name in self._outputs(item.job, made.faces, made.outputs)]
         for path in outputs:  # an old output must never be taken for the one that the manifest names
@@ -441,7 +453,8 @@ class Run:
         text = provenance(self.recoverer.name, self.recoverer.fingerprint)
         pictures = self._pictures(scene, faces, spreads, pasted)
         for path, pixels in zip(outputs, pictures, strict=True):
-            write_bytes_atomic(path, decoding.encode_png(pixels, text))
+            seen = path.name.endswith("_crop.png")
+            write_bytes_atomic(path, decoding.encode_png(pixels, CROP if seen else text))
 
     def _pictures(
         self,
@@ -452,14 +465,18 @@ class Run:
     ) -> Iterator[np.ndarray]:
         """The pixels of the files, in the order of `_outputs`."""
         for k, (portrait, face, place) in enumerate(zip(scene.portraits, faces, scene.places, strict=True)):
-            yield face
+            yield enlarged(face, self.options.size)
             if self.side_by_side:
                 tiles = [portrait, face]
                 if pasted is not None and place is not None:
                     tiles.append(in_place(pasted, place, len(face)))
                 yield framing.grid([np.stack(tiles)])
-            if spreads:
+            if self.options.uncertainty:
                 yield spreads[k].picture
+            if self.options.answers:
+                yield framing.grid([spreads[k].several(self.options.answers)])
+            if self.options.save_crops:
+                yield portrait
         if pasted is not None:
             yield pasted
 

@@ -18,6 +18,7 @@ from ifrp_tf.core.files import write_bytes_atomic
 from ifrp_tf.core.rendering import render
 from ifrp_tf.pictures import framing, images
 from ifrp_tf.recovery.manifest import provenance, read_report
+from ifrp_tf.recovery.recoverer import ENLARGED
 
 PAGE, SHEET, FOLDER = "gallery.html", "contact_sheet", "gallery"
 
@@ -110,13 +111,15 @@ def _shown(folder: Path, picture: dict[str, Any], above: str, text: dict[str, st
         if name := face.get("side_by_side") or face.get("recovered"):
             what = "portrait and recovered face" if "side_by_side" in face else "recovered face"
             faces.append((_link(name), f"{what}, found by {face.get('found_by', 'whole')}"))
+        if name := face.get("answers"):
+            faces.append((_link(name), "several plausible answers: the face is a guess"))
         if name := face.get("uncertainty"):
             faces.append((_link(name), f"uncertainty {face.get('uncertainty_value')}"))
     return {
         "name": os.path.relpath(given, above),
         "link": _link(os.path.relpath(given, os.path.abspath(folder))),
         "failed": picture["status"] == "failed",
-        "look": bool(lines),
+        "look": any(not line.endswith(ENLARGED) for line in lines),  # that one was asked for
         "lines": lines,
         "faces": faces,
         "thumbnails": _thumbnails(folder, picture, text),

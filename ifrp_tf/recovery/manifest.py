@@ -46,6 +46,7 @@ class Made:
         faces: entries of the faces that were looked for and found; empty where the input is one as a whole.
         settings: `Options.settings` under which it was made.
         uncertainty: one number for each recovered face, 0 to 1, where that was asked for.
+        answers: how many the strips show, where they were asked for.
     """
 
     sha256: str
@@ -58,6 +59,7 @@ class Made:
     faces: tuple[dict[str, Any], ...] = ()
     settings: str = ""
     uncertainty: tuple[float, ...] = ()
+    answers: int = 0
 
 
 class Manifest:
@@ -190,7 +192,7 @@ class _DiscardedError(Exception):
     pass
 
 
-KINDS = ("recovered", "side_by_side", "uncertainty")
+KINDS = ("recovered", "side_by_side", "uncertainty", "answers", "crop")
 """What the name of a face's output ends in."""
 
 PASTED = "pasted"
@@ -292,6 +294,10 @@ def provenance(name: str, fingerprint: str) -> dict[str, str]:
         fingerprint: of the model, 64 hexadecimal digits.
     """
     return {PROVENANCE: f"generated face, not evidence; model {name}; sha256 {fingerprint}"}
+
+
+CROP = {PROVENANCE: "a portrait as the network saw it, cut out of its picture; not generated"}
+"""The text chunk of a PNG with a portrait: that it is ours, and no input."""
 
 
 def read_report(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
+from PIL import Image
 
 from ifrp_tf.core.assets import MODEL
 from ifrp_tf.core.errors import ConfigError, ImageError, ModelError
@@ -20,7 +21,7 @@ from ifrp_tf.pictures.geometry import SMALLEST_FACE, WHOLE, Face, Place, cut
 from ifrp_tf.pictures.images import Source
 from ifrp_tf.recovery import detection
 from ifrp_tf.recovery.detectors import Candidate, Detector
-from ifrp_tf.recovery.uncertainty import Uncertainty, estimate
+from ifrp_tf.recovery.uncertainty import CHANGES, Uncertainty, estimate
 from ifrp_tf.release import load as loaded
 from ifrp_tf.release.load import Network, in_batches
 
@@ -43,6 +44,15 @@ _FILLS, _TILTED, _APART = 0.8, 30.0, 0.15  # of the longest side; degrees; of th
 
 NO_FACE = "no face was found: the picture as a whole was taken for one"
 """The note on what may be invented out of nothing."""
+
+SIZES = (256, 512)
+"""Sides to which `Options.size` enlarges recovered faces, pixels."""
+
+ENLARGED = "no detail is added"
+"""What the note on that ends in."""
+
+MOST_ANSWERS = 1 + len(CHANGES)
+"""The most that `Options.answers` may be: those from which the uncertainty is computed."""
 
 
 TURNS = ("auto", *(str(way) for way in detection.WAYS))
@@ -67,6 +77,11 @@ class Options:
             every face that is found is asked which way up it is.
         uncertainty: whether a picture and a number of how far the answers to slightly changed portraits
             spread are made of every face, too (`uncertainty.estimate`).
+        size: of `SIZES`, to which recovered faces are enlarged (`enlarged`): smoother pixels, no more detail.
+            Pasted faces are not, they are laid into their picture as they come from the network.
+        answers: how many plausible answers are shown side by side, 2 to `MOST_ANSWERS`: those to slightly
+            changed portraits that differ most (`Uncertainty.several`); 0 for none.
+        save_crops: whether a folder also gets the portraits that the network saw.
 
     Raises:
         ConfigError: an option is out of range, or two contradict each other.
@@ -85,6 +100,9 @@ class Options:
     detector: str = detection.DETECTOR
     turn: str = "auto"
     uncertainty: bool = False
+    size: int | None = None
+    answers: int = 0
+    save_crops: bool = False
 
     def __post_init__(self) -> None:
         if self.faces not in FACES:
@@ -97,6 +115,7 @@ class Options:
             if getattr(self, name) not in known:
                 received = repr(getattr(self, name))
                 raise ConfigError(f"Expected `{name}` to be one of {', '.join(known)}. Received: {received}.")
+        self._check_outputs()
         if not 0.0 <= self.strength <= 1.0:
             raise ConfigError(f"Expected `strength` from 0 to 1. Received: {self.strength!r}.")
         if self.faces == "whole" and (self.paste or self.boxes):
@@ -111,10 +130,26 @@ class Options:
                 hint="The strength blends the recovered face into the picture; the crop is always whole.",
             )
 
+    def _check_outputs(self) -> None:
+        if self.size is not None and self.size not in SIZES:
+            raise ConfigError(
+                f"Expected `size` to be {' or '.join(map(str, SIZES))} pixels. Received: {self.size!r}.",
+                hint="Without it faces have the size that the network makes.",
+            )
+        if self.answers not in (0, *range(2, MOST_ANSWERS + 1)):
+            raise ConfigError(
+                f"Expected `answers` from 2 to {MOST_ANSWERS}, or 0. Received: {self.answers!r}."
+            )
+
+    @property
+    def spreads(self) -> bool:
+        """Whether the answers to changed portraits are needed: 16 times the work."""
+        return self.uncertainty or self.answers > 0
+
     def settings(self) -> str:
         """What makes other outputs of the same picture and model; empty for pictures as a whole without more.
 
-        The uncertainty is not among it: it adds an output and changes none.
+        Uncertainty, answers and crops are not among it: they add an output and change none.
         """
         words = ["auto"] if self.faces == "auto" else []
         words += ["box " + ",".join(f"{value:g}" for value in box) for box in self.boxes]
@@ -128,6 +163,8 @@ class Options:
             words.append(self.detector)
         if self.turn != "auto":
             words.append(f"turn {self.turn}")
+        if self.size:
+            words.append(f"size {self.size}")
         return " ".join(words)
 
 
@@ -165,10 +202,11 @@ class Recovered:
 
     Attributes:
         scene: the faces, and the portraits that were laid out for the network.
-        recovered: uint8 [len(scene.chosen), side, side, 3].
+        recovered: uint8 [len(scene.chosen), side, side, 3], or of `Options.size`.
         pasted: uint8 [H, W, 3]: the picture with the recovered faces, if that was asked for.
         uncertainty: of each recovered face, if that was asked for.
         notes: what was done to read the picture, and those of the scene.
+        answers: of each face uint8 [`Options.answers`, side, side, 3], if they were asked for.
     """
 
     scene: Scene
@@ -176,6 +214,22 @@ class Recovered:
     pasted: np.ndarray | None
     uncertainty: tuple[Uncertainty, ...] = ()
     notes: tuple[str, ...] = ()
+    answers: tuple[np.ndarray, ...] = ()
+
+
+def enlarged(face: np.ndarray, size: int | None) -> np.ndarray:
+    """A recovered face with more pixels, by a Lanczos filter of three lobes (Pillow's). It adds no detail.
+
+    Args:
+        face: uint8 [S, S, 3], RGB, 0-255.
+        size: of the result, pixels; None, or S, leaves it as it is.
+
+    Returns:
+        uint8 [size, size, 3].
+    """
+    if size is None or size == len(face):
+        return face
+    return np.array(Image.fromarray(face).resize((size, size), Image.Resampling.LANCZOS))
 
 
 def look(pixels: np.ndarray, options: Options, detector: Detector | Finder | None, side: int) -> Scene:
@@ -218,6 +272,8 @@ def look(pixels: np.ndarray, options: Options, detector: Detector | Finder | Non
         chosen.append(index)
     if small:
         notes.append(f"{small} of {len(found)} faces too small to recover: below {SMALLEST_FACE} pixels")
+    if portraits and (options.size or side) > side:
+        notes.append(f"faces of {side} pixels enlarged to {options.size} (Lanczos): {ENLARGED}")
     stacked = np.stack(portraits) if portraits else np.zeros((0, side, side, 3), np.uint8)
     return Scene(tuple(found), tuple(entries), tuple(chosen), stacked, tuple(notes))
 
@@ -430,13 +486,22 @@ class Recoverer:
         scene = self.look(picture.pixels, options)
         function = self.function(options)
         recovered = function(scene.portraits)
-        spreads = tuple(estimate(function, one) for one in scene.portraits) if options.uncertainty else ()
+        spreads = tuple(estimate(function, one) for one in scene.portraits) if options.spreads else ()
         placed = [(place, face) for place, face in zip(scene.places, recovered, strict=True) if place]
         pasted = None
         if options.paste:
             places, faces = [place for place, _ in placed], [face for _, face in placed]
             pasted = paste(picture.pixels, places, faces, strength=options.strength)
-        return Recovered(scene, recovered, pasted, spreads, (*picture.notes, *scene.notes))
+        if len(recovered):
+            recovered = np.stack([enlarged(face, options.size) for face in recovered])
+        return Recovered(
+            scene,
+            recovered,
+            pasted,
+            spreads if options.uncertainty else (),
+            (*picture.notes, *scene.notes),
+            tuple(one.several(options.answers) for one in spreads) if options.answers else (),
+        )
 
     def look(self, pixels: np.ndarray, options: Options) -> Scene:
         """Finds the faces of a picture with the detector that the options name; see `look`."""

@@ -21,6 +21,9 @@ _OWN = (
     "strength",
     "flip_average",
     "uncertainty",
+    "size",
+    "answers",
+    "save_crops",
 )  # what is done here, or is never asked
 
 

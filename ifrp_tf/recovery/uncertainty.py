@@ -45,6 +45,7 @@ class Uncertainty:
             levels, 0-255.
         value: the number of the face, `value_of`: 0 where all answers are alike; 0.03 to 0.07 for half of the
             test faces, up to 0.29.
+        answers: uint8 [16, S, S, 3], all of them, `recovered` first.
 
     The number is a weak hint. `tools/check_uncertainty.py --limit=100` measured release 2 on 300 faces (100
     test photographs, three styles never trained on): its rank correlation (Spearman) with the real error is
@@ -61,6 +62,7 @@ class Uncertainty:
     recovered: np.ndarray
     spread: np.ndarray
     value: float
+    answers: np.ndarray
 
     @property
     def picture(self) -> np.ndarray:
@@ -74,6 +76,25 @@ class Uncertainty:
         colours = np.stack([np.interp(part, steps, channel) for channel in _MAGMA.T], axis=-1)
         face = (self.recovered @ _GREY)[:, :, None]
         return _levels(_FACE_SHARE * face + (1 - _FACE_SHARE) * colours)
+
+    def several(self, count: int) -> np.ndarray:
+        """The answer, and those others that differ most from it and from one another.
+
+        Seen side by side they show how far the face is a guess.
+
+        Args:
+            count: how many, 1 to 16.
+
+        Returns:
+            uint8 [count, S, S, 3]; the first is `recovered`.
+        """
+        levels, chosen = self.answers.astype(np.float32), [0]
+        apart = np.full(len(levels), np.inf)  # of each, from the nearest that is chosen
+        while len(chosen) < min(count, len(levels)):
+            apart = np.minimum(apart, np.abs(levels - levels[chosen[-1]]).mean(axis=(1, 2, 3)))
+            apart[chosen] = -1.0  # equal answers are chosen once each, too
+            chosen.append(int(apart.argmax()))
+        return self.answers[chosen]
 
 
 def estimate(recover_batch: Callable[[np.ndarray], np.ndarray], portrait: np.ndarray) -> Uncertainty:
@@ -95,7 +116,7 @@ def estimate(recover_batch: Callable[[np.ndarray], np.ndarray], portrait: np.nda
         0.0398
     """
     answers = align(recover_batch(changed(portrait)))
-    return Uncertainty(answers[0].copy(), spread_of(answers), value_of(answers))
+    return Uncertainty(answers[0].copy(), spread_of(answers), value_of(answers), answers)
 
 
 def changed(portrait: np.ndarray) -> np.ndarray:

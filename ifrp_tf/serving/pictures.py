@@ -33,7 +33,7 @@ MAX_PIXELS = 40_000_000
 MAX_BOXES = 64
 """The most faces that may be pointed at."""
 
-_SLOW = ("uncertainty",)  # 16 times the load of a picture
+_NOT_HERE = ("uncertainty", "answers", "save_crops")  # 16 times the load of a picture; of folders
 _TURNED_OR_COLOURED = {
     "JPEG": (b"Exif\0\0", b"tiff:Orientation", b"ICC_PROFILE\0"),
     "PNG": (b"eXIf", b"Raw profile type ", b"tiff:Orientation", b"iCCP", b"gAMA", b"tRNS"),
@@ -226,7 +226,7 @@ def _one(name: str, given: np.ndarray | None) -> bytes:
 def _options(text: bytes) -> Any:
     from ifrp_tf.recovery.recoverer import Options
 
-    known = {field.name for field in dataclasses.fields(Options)} - set(_SLOW)
+    known = {field.name for field in dataclasses.fields(Options)} - set(_NOT_HERE)
     try:
         given = json.loads(text or b"{}", parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -240,6 +240,7 @@ def test_links_that_are_not_followed_are_named(tmp_path, caplog):
         (["--input=a.png"], 2, "--output"),
         (["--input=a.png", "--output=out", "--faces=whole", "--paste"], 2, "--faces=auto"),
         (["--output=out"], 2, "--input"),
+        (["--input=a.png", "--output=out", "--size=300"], 2, "--size to be 256 or 512"),
         (["--input=a.png", "--output=out", "--strength=2"], 2, "--strength"),
         (["--input=a.png", "--output=out", "--box=1,2"], 2, "--box=x,y,width,height"),
         (["--input=a.png", "--output=out", "--side_by_sid"], 2, "side_by_side"),

@@ -316,6 +316,33 @@ def test_uncertainty_is_added_to_a_finished_folder_and_a_face_without_an_answer_
     assert run().skipped == 2
 
 
+def test_larger_faces_several_answers_and_what_the_network_saw(given, tmp_path, detector):
+    source, output = given / "zero.png", tmp_path / "out"
+    options = {"size": 256, "answers": 4, "save_crops": True}
+    _, (entry,) = recover(source, output, detector, **options)
+    (face,) = entry["faces"]
+    for kind in ("recovered", "answers", "crop"):
+        assert face[kind] == f"zero_{kind}.png"
+        assert is_output((output / face[kind]).read_bytes())
+    assert entry["notes"] == ["faces of 32 pixels enlarged to 256 (Lanczos): no detail is added"]
+    portrait = images.letterbox(images.read(source).pixels, SIDE)
+    larger = np.array(Image.fromarray(255 - portrait).resize((256, 256), Image.Resampling.LANCZOS))
+    np.testing.assert_array_equal(images.read(output / "zero_recovered.png").pixels, larger)
+    np.testing.assert_array_equal(images.read(output / "zero_crop.png").pixels, portrait)
+    with Image.open(output / "zero_crop.png") as image:
+        assert "not generated" in image.info["ifrp_tf"]
+    strip = images.read(output / "zero_answers.png").pixels
+    assert strip.shape == (36, 4 * 34 + 2, 3)
+    np.testing.assert_array_equal(strip[2:34, 2:34], 255 - portrait)
+
+    assert recover(source, output, detector, **options)[0].skipped == 1
+    assert recover(source, output, detector, size=256)[0].skipped == 1
+    assert recover(source, output, detector, **{**options, "answers": 5})[0].recovered == 1  # our own, anew
+    assert images.read(output / "zero_answers.png").pixels.shape == (36, 5 * 34 + 2, 3)
+    for size in (512, None):
+        assert recover(source, output, detector, size=size)[1][0]["reason"] == "output_exists"
+
+
 def test_other_options_replace_only_when_asked(given, tmp_path, detector):
     source, output = given / "pair.png", tmp_path / "out"
     recover(source, output, detector)

@@ -10,6 +10,7 @@ from ifrp_tf.core.errors import DataError
 from ifrp_tf.pictures import framing, images
 from ifrp_tf.recovery import gallery, manifest
 from ifrp_tf.recovery.folder import is_output
+from ifrp_tf.recovery.recoverer import ENLARGED
 
 MODEL = {"name": "ifrp/1", "sha256": "ab" * 32}
 
@@ -27,7 +28,7 @@ def report(tmp_path):
     tiles = np.stack([np.full((64, 64, 3), level, np.uint8) for level in (30, 90, 200)])
     images.write_png(tmp_path / "x_face3_side_by_side.png", framing.grid([tiles]))
     small = face(None, reason="too_small")
-    sure = {"uncertainty": "x_face3_uncertainty.png", "uncertainty_value": 7.25}
+    sure = {"uncertainty": "x_face3_uncertainty.png", "uncertainty_value": 7.25, "answers": "several.png"}
     pictures = [
         {"input": "in/x <1>.tif", "status": "recovered", "reason": "", "message": "", "pasted": "p.png",
          "notes": ["exif orientation 6 applied"],
@@ -35,7 +36,7 @@ def report(tmp_path):
         {"input": "=cmd()", "status": "failed", "reason": "no_face", "message": "no <face> was found.",
          "faces": []},
         {"input": "caf\udce9.png", "status": "skipped", "reason": "up_to_date", "message": "",
-         "faces": [face("gone.png", found_by="whole")]},
+         "notes": [f"faces enlarged: {ENLARGED}"], "faces": [face("gone.png", found_by="whole")]},
     ]  # fmt: skip
     path = tmp_path / "report.json"
     path.write_text(json.dumps({"model": MODEL, "pictures": pictures, "counts": {}, "interrupted": False}))
@@ -53,7 +54,8 @@ def test_the_table_has_a_line_a_face(report):
         ("caf\\udce9.png", "1", "up_to_date"),
     ]
     assert [rows[0][name] for name in ("x", "y", "width", "height", "tilt")] == ["1", "2", "30", "40", "-3.0"]
-    assert [row["notes"] for row in rows] == ["exif orientation 6 applied"] * 3 + ["", ""]
+    notes = ["exif orientation 6 applied"] * 3 + ["", f"faces enlarged: {ENLARGED}"]
+    assert [row["notes"] for row in rows] == notes
     assert [row["uncertainty_value"] for row in rows] == ["", "", "7.25", "", ""]
 
 
@@ -67,7 +69,9 @@ def test_the_page_shows_every_picture_and_links_to_inputs_and_outputs(report):
     assert f'src="{quote("sub & <b>/x_face2_recovered.png")}"' not in page  # it is in that one
     assert "the portrait, the recovered face, and it in its picture" in page
     assert 'src="x_face3_uncertainty.png" alt="uncertainty 7.25"' in page
+    assert 'src="several.png" alt="several plausible answers: the face is a guess"' in page
     assert "exif orientation 6 applied" in page
+    assert ENLARGED in page
     assert page.count(' look">') == 2  # one that failed, one with a note
     assert "only the 2 with something to know of" in page
     assert quote(os.path.relpath("in/x <1>.tif", report.parent)) in page

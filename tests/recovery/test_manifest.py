@@ -151,9 +151,10 @@ def test_a_pasted_picture_takes_no_name_of_an_input(tmp_path):
     assert stems(tmp_path, tmp_path) == {"x.png": "x_2", "x_pasted.png": "x_pasted"}
 
 
-def test_a_picture_of_uncertainty_takes_no_name_of_an_input(tmp_path):
-    touch(tmp_path, "x.png", "x_uncertainty.png")
-    assert stems(tmp_path, tmp_path) == {"x.png": "x_2", "x_uncertainty.png": "x_uncertainty"}
+@pytest.mark.parametrize("kind", ["uncertainty", "answers", "crop"])
+def test_what_is_made_beside_a_face_takes_no_name_of_an_input(tmp_path, kind):
+    touch(tmp_path, "x.png", f"x_{kind}.png")
+    assert stems(tmp_path, tmp_path) == {"x.png": "x_2", f"x_{kind}.png": f"x_{kind}"}
 
 
 def test_what_the_files_of_faces_are_called():

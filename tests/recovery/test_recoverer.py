@@ -106,6 +106,10 @@ def test_a_picture_is_recovered_alike_alone_and_among_others(recoverer, tmp_path
         {"faces": "whole", "boxes": ((1, 2, 3, 4),)},
         {"fallback": True},
         {"faces": "auto", "strength": 0.5},
+        {"size": 300},
+        {"size": "256"},
+        {"answers": 1},
+        {"answers": 17},
     ],
 )
 def test_what_is_out_of_range_or_contradictory_is_refused(options):
@@ -127,10 +131,13 @@ def test_settings_tell_options_apart_that_make_other_outputs():
         Options(faces="auto", boxes=((1, 2, 3, 4), (5, 6, 7, 8))),
         Options(faces="auto", paste=True),
         Options(faces="auto", paste=True, strength=0.8),
+        Options(size=256),
+        Options(size=512),
     ]
     assert len({options.settings() for options in every}) == len(every)
     assert every[0].settings() == ""  # manifests from before there were options
-    assert Options(faces="whole", uncertainty=True).settings() == ""  # it adds an output and changes none
+    adding = Options(faces="whole", uncertainty=True, answers=5, save_crops=True)
+    assert adding.settings() == ""  # outputs are added, none is changed
 
 
 AUTO = Options(faces="auto")
@@ -204,6 +211,30 @@ def test_any_callable_is_a_detector():
     with pytest.raises(ConfigError, match="detector"):
         look(astronaut(), AUTO, None, 32)
     assert look(astronaut(), Options(faces="whole"), None, 32).places == (None,)
+
+
+def test_faces_are_enlarged_and_several_answers_given_but_pasted_as_the_network_makes_them():
+    recoverer = Recoverer(lambda faces: 255 - faces, side=32, name="", fingerprint="", detector=nobody)
+    picture, boxes = astronaut(), ((170.0, 60.0, 110.0, 120.0), (20.0, 20.0, 9.0, 9.0))
+    asked = Options(boxes=boxes, paste=True, size=256, answers=3)
+    plain, found = (
+        recoverer.recover_faces(picture, one) for one in (Options(boxes=boxes, paste=True), asked)
+    )
+    expected = Image.fromarray(plain.recovered[0]).resize((256, 256), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(found.recovered, np.array(expected)[None])
+    np.testing.assert_array_equal(found.pasted, plain.pasted)
+    (answers,) = found.answers  # of the other, which is too small, none
+    assert answers.shape == (3, 32, 32, 3)
+    np.testing.assert_array_equal(answers[0], plain.recovered[0])
+    assert len(np.unique(answers, axis=0)) == 3
+    assert found.uncertainty == plain.answers == ()
+    note = "faces of 32 pixels enlarged to 256 (Lanczos): no detail is added"
+    assert [one for one in found.notes if one not in plain.notes] == [note]
+
+
+def nobody(pictures, *, relaxed=False):
+    """A detector that finds nothing."""
+    return [[] for _ in pictures]
 
 
 def test_portraits_of_a_turned_batch_are_upright():

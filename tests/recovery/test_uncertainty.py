@@ -55,6 +55,14 @@ def test_the_plain_answer_and_the_spread_of_all_sixteen():
     assert found.value > 0
 
 
+def test_the_answers_that_are_shown_differ_most():
+    levels = np.array([100, 101, 90, 160, 99, *[100] * 11], np.uint8)
+    answers = np.broadcast_to(levels[:, None, None, None], (16, 8, 8, 3))
+    found = Uncertainty(answers[0], np.zeros((8, 8), np.float32), 0.0, answers)
+    assert found.several(4)[:, 0, 0, 0].tolist() == [100, 160, 90, 101]
+    assert sorted(found.several(16)[:, 0, 0, 0]) == sorted(levels)  # equal ones, too, are shown once each
+
+
 def test_the_number_is_the_structural_difference_of_the_answers():
     random = np.random.default_rng(3)
     noise = random.integers(-40, 40, (5, *PORTRAIT.shape))
@@ -106,13 +114,13 @@ def test_the_answers_to_mirrored_portraits_are_mirrored_back():
 def test_pictures_share_one_scale_and_are_lighter_where_the_spread_is_larger():
     face = np.full((8, 8, 3), 128, np.uint8)
     spread = np.linspace(0, FULL_SCALE, 64, dtype=np.float32).reshape(8, 8)
-    picture = Uncertainty(face, spread, 1.0).picture
+    picture = Uncertainty(face, spread, 1.0, face[None]).picture
     assert (picture.shape, picture.dtype) == ((8, 8, 3), np.uint8)
     lightness = (picture @ np.array([0.2126, 0.7152, 0.0722])).ravel()
     assert (np.diff(lightness) > 0).all()
-    low = Uncertainty(face, spread / 2, 1.0).picture
+    low = Uncertainty(face, spread / 2, 1.0, face[None]).picture
     assert low[-1, -1].sum() < picture[-1, -1].sum()  # not stretched to the face's own largest
-    over = Uncertainty(face, spread * 3, 1.0).picture
+    over = Uncertainty(face, spread * 3, 1.0, face[None]).picture
     np.testing.assert_array_equal(over[-1, -1], picture[-1, -1])
 
 
