@@ -41,7 +41,7 @@ class Wanted:
         detector: That finds faces: blazeface, or the slower mtcnn.
         turn: By how many degrees clockwise the pictures are turned. auto: each face is asked.
         box: A face by hand: x,y,width,height in pixels. One picture only.
-        paste: Also write <stem>_pasted.png: the faces in their picture.
+        paste: Also write <stem>_pasted: the faces in their picture, in its format.
         strength: Of the pasted faces: 0 (unseen) to 1.
         flip_average: Average with the mirrored portrait's answer.
         fallback: A picture without a face is taken for one as a whole: auto: if it is nearly square and of up
@@ -53,6 +53,7 @@ class Wanted:
             guess; 16 times the work.
         save_crops: Also write <stem>_crop.png: the portrait that the network saw.
         size: Side of <stem>_recovered.png: 256 or 512. Enlarged (Lanczos): no detail is added.
+        pages: Of TIFF and PDF: first, all, or such as 1,3-5. Outputs: <stem>_page<k>...
         overwrite: Replace existing outputs.
     """
 
@@ -72,6 +73,7 @@ class Wanted:
     answers: int = 0
     save_crops: bool = False
     size: int | None = None
+    pages: str = "first"
     overwrite: bool = False
 
 
@@ -134,7 +136,7 @@ def carry_out(request: Wanted, load: Callable[[], Recoverer]) -> int:
         save_crops=request.save_crops,
         size=request.size,
     )
-    with folder.opened(request.input, request.output, options) as (manifest, jobs):
+    with folder.opened(request.input, request.output, options, request.pages) as (manifest, jobs):
         recoverer = load()
         run = folder.Run(manifest, jobs, recoverer, options, side_by_side, request.overwrite)
         with Console(len(jobs)) as console:
@@ -176,6 +178,7 @@ class Seen:
         for note in (*notes, *entry["notes"]):
             kind = re.sub(r"\d[\d.,]*", "#", note)
             name = Path(entry["input"]).name.encode("utf-8", "backslashreplace").decode()
+            name += f" page {entry['page']}" if "page" in entry else ""
             self._notes.setdefault(kind, []).append(name)
             self._wordings.setdefault(kind, Counter())[note] += 1
         self.first = self.first or next((face.get("side_by_side", "") for face in entry["faces"]), "")

@@ -22,8 +22,10 @@ from ifrp_tf.core.files import list_pictures, read_bytes, write_bytes_atomic
 from ifrp_tf.pictures import decoding, framing
 from ifrp_tf.pictures.blending import in_place, paste
 from ifrp_tf.pictures.decoding import MAX_FILE_BYTES, SUFFIXES
+from ifrp_tf.pictures.encoding import KEPT, encode_like
 from ifrp_tf.recovery.manifest import (
     CROP,
+    GENERATED,
     KINDS,
     PASTED,
     PROVENANCE,
@@ -45,6 +47,8 @@ _LARGE = threading.Lock()  # larger pictures need a quarter of a gigabyte and mo
 _WORKERS = min(4, os.cpu_count() or 1)
 _WAITING = 2 * BATCH
 _LEFT = re.compile(r"\.([0-9a-f]{16}|report\.json\.[0-9a-f]{8})\.tmp")  # of `files`, of earlier versions
+
+_RANGE = re.compile(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?")  # of pages
 
 _LOOKING = {
     "auto",
@@ -99,6 +103,9 @@ class Item:
             "notes": list(self.made.notes) if self.made else [],
             "faces": [],
         }
+        if self.job.page:
+            entry["page"] = self.job.page
+            entry["message"] = self.message and f"page {self.job.page}: {self.message}"
         if self.made is None:
             return entry
         written = set(self.made.outputs) if self.status != "failed" else set()
@@ -111,7 +118,7 @@ class Item:
             value = next(numbers, None) if "uncertainty" in files else None
             number = {} if value is None else {"uncertainty_value": value}
             entry["faces"].append({**face, "recovered": None, **files, **number})
-        if (pasted := f"{self.job.stem}_{PASTED}.png") in written:
+        if written and (pasted := _pasted_among(self.made.outputs, self.job)):
             entry["pasted"] = pasted
         return entry
 
@@ -153,7 +160,10 @@ class Report:
 
 @contextmanager
 def opened(
-    source: str | Path | Sequence[str | Path], output: str | Path, options: Options = AS_USUAL
+    source: str | Path | Sequence[str | Path],
+    output: str | Path,
+    options: Options = AS_USUAL,
+    pages: str = "first",
 ) -> Iterator[tuple[Manifest, list[Job]]]:
     """Finds the inputs, makes and locks the output folder, before any model is loaded.
 
@@ -161,10 +171,12 @@ def opened(
         source: a file, a folder or a pattern, or several of these.
         output: the output folder.
         options: what will be asked for; nothing but whether it fits the inputs is looked at.
+        pages: of TIFF and PDF files, as of `chooser`.
 
     Raises:
         DataError: no input was found, or another run is writing into `output`.
-        ConfigError: `output` cannot be written to, or there are boxes for more than one picture.
+        ConfigError: `output` cannot be written to, there are boxes for more than one picture, or the pages
+            are none.
 
     Example:
         >>> with opened("portraits", "out") as (manifest, jobs):  # doctest: +SKIP
@@ -177,15 +189,68 @@ def opened(
         raise ConfigError("Expected a picture, a folder or a pattern as `source`. Received: none.")
     found = [(each, list_pictures(each, exclude=output)) for each in given]  # a mistyped one makes no folder
     count = sum(len(paths) for _, paths in found)
-    if options.boxes and count > 1:
-        message = f"Expected one picture with `boxes`. Received: {count} in {words}."
-        raise ConfigError(message, hint="A box is a place in one picture; name that picture.")
+    choose = chooser(pages)
+    _refuse_boxes(options, count, words)
     with Manifest(output) as manifest:
-        jobs = plan(found, output, manifest.outputs())
+        jobs = plan(found, output, manifest.outputs(), choose)
+        _refuse_boxes(options, len(jobs), words)
         if not jobs:
             raise DataError(f"Expected portraits in {words}. Received only outputs of earlier runs.")
         _tidy({output, *((output / job.stem).parent for job in jobs)})
         yield manifest, jobs
+
+
+def _refuse_boxes(options: Options, count: int, words: str) -> None:
+    if options.boxes and count > 1:
+        message = f"Expected one picture with `boxes`. Received: {count} in {words}."
+        raise ConfigError(message, hint="A box is a place in one picture; name that picture, or its page.")
+
+
+def chooser(pages: str) -> Callable[[Path], Sequence[int]]:
+    """Says which pages of a file are recovered.
+
+    Args:
+        pages: `first`, the file's picture, as `images.read` chooses it; `all`; or numbers and ranges of them,
+            such as `1,3-5`.
+
+    Returns:
+        From a path to numbers as of `Job.page`: `[0]` for what has one page only. Of the pages that are asked
+        for and not there the first is among them, so that reading it says so.
+
+    Raises:
+        ConfigError: `pages` is something else.
+
+    Example:
+        >>> chooser("first")(Path("x.pdf"))
+        [0]
+    """
+    if pages == "first":
+        return lambda _: [0]
+    asked: list[int] = []
+    for part in [] if pages == "all" else pages.split(","):
+        found = _RANGE.fullmatch(part)
+        asked += range(int(found[1]), int(found[2] or found[1]) + 1) if found else [0]
+    if pages != "all" and (not asked or min(asked) < 1):
+        expected = "Expected `pages` to be first, all, or numbers such as 1,3-5."
+        raise ConfigError(f"{expected} Received: {pages!r}.")
+
+    def choose(path: Path) -> Sequence[int]:
+        try:
+            if not path.is_file():
+                return [0]
+            with open(path, "rb") as file:
+                if decoding.sniff(file.read(64))[0] not in ("TIFF", "PDF"):
+                    return [0]
+            there = decoding.page_numbers(read_bytes(path, MAX_FILE_BYTES))
+        except (OSError, ImageError):
+            return [0]  # reading it says why
+        if there == [1] and asked in ([], [1]):
+            return [0]
+        wanted = dict.fromkeys(asked or there)
+        missing = [page for page in wanted if page not in there]
+        return [page for page in wanted if page in there] + missing[:1]
+
+    return choose
 
 
 def _tidy(folders: set[Path]) -> None:
@@ -350,7 +415,7 @@ class Run:
                 if width * height > _LARGE_PIXELS:
                     stack.enter_context(_LARGE)
 
-            picture = decoding.decode(data, admit=admit)
+            picture = decoding.decode(data, admit=admit, page=job.page)
             scene = self.recoverer.look(picture.pixels, self.options)
         (height, width, _), notes, suffix = picture.pixels.shape, picture.notes, job.path.suffix.lower()
         if suffix and SUFFIXES.get(suffix) != picture.format:
@@ -358,7 +423,8 @@ class Run:
         notes = (*notes, *scene.notes)
         entries = () if self.options.faces == "whole" else scene.entries
         known = made.outputs if sure or _is_whole(entries) else ()
-        wanted = self._outputs(job, entries, known)
+        suffix = KEPT.get(picture.format, ".png")
+        wanted = self._outputs(job, entries, known, f"{job.stem}_{PASTED}{suffix}")
         outputs = tuple(dict.fromkeys((*wanted, *known)))
         made = replace(made, outputs=outputs, box=(0, 0, width, height), notes=notes, faces=entries)
         if not scene.chosen:
@@ -374,9 +440,12 @@ class Run:
         return Item(job, made=made, scene=scene)
 
     def _outputs(
-        self, job: Job, faces: Sequence[dict[str, Any]] = (), known: Sequence[str] = ()
+        self, job: Job, faces: Sequence[dict[str, Any]] = (), known: Sequence[str] = (), pasted: str = ""
     ) -> tuple[str, ...]:
-        """The files to make, relative to the output folder; `faces` are entries, where they were found."""
+        """The files to make, relative to the output folder; `faces` are entries, where they were found.
+
+        That of the picture with its faces is called `pasted`, or as it is known.
+        """
         asked = {
             "recovered": True,
             "side_by_side": self.side_by_side,
@@ -387,7 +456,9 @@ class Run:
         kinds = [kind for kind in KINDS if asked[kind]]
         wanted = [f"{base}_{kind}.png" for base in bases(job.stem, faces, known) if base for kind in kinds]
         placed = any("reason" not in face and face["found_by"] != "whole" for face in faces)
-        return (*wanted, *([f"{job.stem}_{PASTED}.png"] if self.options.paste and placed else ()))
+        if not (self.options.paste and placed):
+            return tuple(wanted)
+        return (*wanted, pasted or _pasted_among(known, job) or f"{job.stem}_{PASTED}.png")
 
     def _strange(self, wanted: Sequence[str], known: Sequence[str]) -> str:
         """Says which output exists that is not known to come from this file; empty if none does."""
@@ -445,42 +516,51 @@ class Run:
             made = item.made = replace(made, uncertainty=tuple(round(one.value, 4) for one in spreads))
         if self.options.answers:
             made = item.made = replace(made, answers=self.options.answers)
-        pasted = self._pasted(item.job, scene, made, faces)
-        outputs = [self.manifest.folder / name for name in self._outputs(item.job, made.faces, made.outputs)]
+        text = provenance(self.recoverer.name, self.recoverer.fingerprint)
+        pasted = self._pasted(item.job, scene, made, faces, text)
+        expected = _pasted_among(made.outputs, item.job)
+        if pasted is not None and pasted.name != expected:  # it became a PNG after all
+            if strange := self._strange([pasted.name], made.outputs):
+                raise DataError(strange)
+            made_names = dict.fromkeys(pasted.name if name == expected else name for name in made.outputs)
+            made = item.made = replace(made, outputs=tuple(made_names))
+        names = self._outputs(item.job, made.faces, made.outputs, pasted.name if pasted else "")
+        outputs = [self.manifest.folder / name for name in names]
         for path in outputs:  # an old output must never be taken for the one that the manifest names
             path.unlink(missing_ok=True)
         self.manifest.add(item.job.key, made)
-        text = provenance(self.recoverer.name, self.recoverer.fingerprint)
-        pictures = self._pictures(scene, faces, spreads, pasted)
-        for path, pixels in zip(outputs, pictures, strict=True):
-            seen = path.name.endswith("_crop.png")
-            write_bytes_atomic(path, decoding.encode_png(pixels, CROP if seen else text))
+        for path, data in zip(outputs, self._files(scene, faces, spreads, pasted, text), strict=True):
+            write_bytes_atomic(path, data)
 
-    def _pictures(
+    def _files(
         self,
         scene: Scene,
         faces: Sequence[np.ndarray],
         spreads: Sequence[Uncertainty],
-        pasted: np.ndarray | None,
-    ) -> Iterator[np.ndarray]:
-        """The pixels of the files, in the order of `_outputs`."""
+        pasted: _Pasted | None,
+        text: dict[str, str],
+    ) -> Iterator[bytes]:
+        """The files, in the order of `_outputs`."""
         for k, (portrait, face, place) in enumerate(zip(scene.portraits, faces, scene.places, strict=True)):
-            yield enlarged(face, self.options.size)
+            yield decoding.encode_png(enlarged(face, self.options.size), text)
             if self.side_by_side:
                 tiles = [portrait, face]
                 if pasted is not None and place is not None:
-                    tiles.append(in_place(pasted, place, len(face)))
-                yield framing.grid([np.stack(tiles)])
+                    tiles.append(in_place(pasted.pixels, place, len(face)))
+                yield decoding.encode_png(framing.grid([np.stack(tiles)]), text)
             if self.options.uncertainty:
-                yield spreads[k].picture
+                yield decoding.encode_png(spreads[k].picture, text)
             if self.options.answers:
-                yield framing.grid([spreads[k].several(self.options.answers)])
+                strip = framing.grid([spreads[k].several(self.options.answers)])
+                yield decoding.encode_png(strip, text)
             if self.options.save_crops:
-                yield portrait
+                yield decoding.encode_png(portrait, CROP)
         if pasted is not None:
-            yield pasted
+            yield pasted.data
 
-    def _pasted(self, job: Job, scene: Scene, made: Made, faces: list[np.ndarray]) -> np.ndarray | None:
+    def _pasted(
+        self, job: Job, scene: Scene, made: Made, faces: list[np.ndarray], text: dict[str, str]
+    ) -> _Pasted | None:
         """The picture with its recovered faces. Read again: kept ones would fill the memory."""
         placed = [(place, face) for place, face in zip(scene.places, faces, strict=True) if place is not None]
         if not self.options.paste or not placed:
@@ -488,9 +568,25 @@ class Run:
         data = read_bytes(job.path, MAX_FILE_BYTES)
         if hashlib.sha256(data).hexdigest() != made.sha256:
             raise DataError("the input changed while it was recovered.", hint="Run it again.")
-        pixels = decoding.decode(data).pixels
+        pixels = decoding.decode(data, page=job.page).pixels
         places, chosen = zip(*placed, strict=True)
-        return paste(pixels, places, chosen, strength=self.options.strength)
+        pixels = paste(pixels, places, chosen, strength=self.options.strength)
+        file, suffix = encode_like(pixels, data, text)
+        return _Pasted(f"{job.stem}_{PASTED}{suffix}", pixels, file)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pasted:
+    """A picture with its recovered faces: the name and bytes of its file, in the format of the input."""
+
+    name: str
+    pixels: np.ndarray
+    data: bytes
+
+
+def _pasted_among(names: Sequence[str], job: Job) -> str:
+    """The file of the picture with its faces that was made last, or nothing."""
+    return next((name for name in names if name.startswith(f"{job.stem}_{PASTED}.")), "")
 
 
 def _is_whole(faces: Sequence[dict[str, Any]]) -> bool:
@@ -503,9 +599,11 @@ def _up_to_date(job: Job, before: Made) -> Item:
 
 
 def is_output(data: bytes) -> bool:
-    """Whether the bytes of a file are a PNG that this package wrote."""
-    head, key = data[:4096], PROVENANCE.encode() + b"\0"
-    return head.startswith(b"\x89PNG") and (b"tEXt" + key in head or b"iTXt" + key in head)
+    """Whether the bytes of a file are a picture that this package wrote, in whichever format."""
+    key = PROVENANCE.encode()
+    if data.startswith(b"\x89PNG"):
+        return b"tEXt" + key + b"\0" in data or b"iTXt" + key + b"\0" in data
+    return key + b": " + GENERATED.encode() in data  # a comment, or EXIF's `Software`
 
 
 def _stat(path: Path) -> tuple[int, int]:

@@ -116,7 +116,7 @@ def _shown(folder: Path, picture: dict[str, Any], above: str, text: dict[str, st
         if name := face.get("uncertainty"):
             faces.append((_link(name), f"uncertainty {face.get('uncertainty_value')}"))
     return {
-        "name": os.path.relpath(given, above),
+        "name": os.path.relpath(given, above) + (f", page {page}" if (page := picture.get("page")) else ""),
         "link": _link(os.path.relpath(given, os.path.abspath(folder))),
         "failed": picture["status"] == "failed",
         "look": any(not line.endswith(ENLARGED) for line in lines),  # that one was asked for
@@ -136,7 +136,8 @@ def _thumbnails(folder: Path, picture: dict[str, Any], text: dict[str, str]) -> 
     boxes = [(face["box"], "reason" not in face) for face in picture["faces"] if face.get("side")]
     if not boxes and picture["reason"] != "no_face":
         return []
-    digest = hashlib.sha256(os.fsencode(picture["input"])).hexdigest()[:12]
+    page = picture.get("page", 0)
+    digest = hashlib.sha256(os.fsencode(picture["input"]) + b"#%d" % page * (page > 0)).hexdigest()[:12]
     sources = [("faces", picture["input"], boxes, "the picture, its faces numbered")]
     if "pasted" in picture:
         sources.append(
@@ -146,7 +147,7 @@ def _thumbnails(folder: Path, picture: dict[str, Any], text: dict[str, str]) -> 
     for kind, source, marks, words in sources:
         name = f"{FOLDER}/{digest}_{kind}.png"
         with suppress(ImageError):  # moved or damaged since
-            pixels = images.read(source).pixels
+            pixels = images.read(source, page=page if kind == "faces" else 0).pixels
             scale = min(1.0, _THUMBNAIL / max(pixels.shape[:2]))
             size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
             small = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +18,20 @@ from typing import Any, TextIO
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.core.files import JsonLines, atomic, csv_cell, write_bytes_atomic
 from ifrp_tf.pictures.decoding import SUFFIXES
+from ifrp_tf.pictures.encoding import KEPT
 
 MANIFEST, REPORT, TABLE = ".ifrp_manifest.jsonl", "report.json", "report.csv"
 
 PROVENANCE = "ifrp_tf"
 """Key of the one text chunk of every PNG that is written."""
 
+GENERATED = "generated face, not evidence"
+"""What that text begins with."""
+
 _OWN = re.compile(r"report\.(json|csv)|gallery\.html|contact_sheet_\d+\.png|gallery/[0-9a-f]{12}_\w+\.png")
 
 _COLUMNS = ("input", "status", "reason", "face", "x", "y", "width", "height", "tilt", "score", "found_by",
-            "recovered", "pasted", "uncertainty_value", "notes")  # fmt: skip
+            "recovered", "pasted", "uncertainty_value", "notes", "page")  # fmt: skip
 _OF_A_FACE = ("tilt", "score", "found_by", "recovered", "uncertainty_value")
 
 
@@ -196,7 +200,7 @@ KINDS = ("recovered", "side_by_side", "uncertainty", "answers", "crop")
 """What the name of a face's output ends in."""
 
 PASTED = "pasted"
-"""What the name of a picture with its faces pasted back ends in."""
+"""What the name of a picture with its faces pasted back ends in, before the suffix of its format."""
 
 
 @dataclass(frozen=True)
@@ -208,30 +212,36 @@ class Job:
         key: its name in the manifest: relative to the input folder.
         stem: its outputs are called `<stem>_recovered.png` and so on, relative to the output folder.
         inside: whether it is in the output folder, and so may be an output itself.
+        page: of the file, 1 for the first; 0 for the file's picture, as `decoding.decode` chooses it.
     """
 
     path: Path
     key: str
     stem: str
     inside: bool
+    page: int = 0
 
 
 def plan(
-    found: Sequence[tuple[Path, Sequence[Path]]], output: str | Path, made: frozenset[str] = frozenset()
+    found: Sequence[tuple[Path, Sequence[Path]]],
+    output: str | Path,
+    made: frozenset[str] = frozenset(),
+    pages: Callable[[Path], Sequence[int]] = lambda _: (0,),
 ) -> list[Job]:
     """What the outputs of the inputs are called; outputs of earlier runs are left out.
 
     The tree below the input folder is mirrored, that of several below the folder which holds them all. Where
     two inputs share a stem (`x.jpg`, `x.png`), the suffix joins it (`x_jpg`); where an output would take the
-    name of another or of an input, a number does.
+    name of another or of an input, a number does. The outputs of a page begin with `<stem>_page<k>`.
 
     Args:
         found: each file, folder or pattern that the user named, and what `files.list_pictures` made of it.
         output: the output folder.
         made: files in `output` that earlier runs made, relative to it.
+        pages: of a file, as `Job.page`.
 
     Returns:
-        Jobs in the order of `found`, each file once.
+        Jobs in the order of `found`, each page of each file once.
 
     Example:
         >>> plan([(Path(), [Path("x.jpg"), Path("more/y.png")])], "out")[1].stem
@@ -260,7 +270,10 @@ def plan(
         stem = _stem(relative)
         if counts[_fold(stem)] > 1 and stem != relative:
             stem = stem.with_name(f"{stem.name}_{relative.suffix[1:]}")
-        jobs.append(Job(path, relative.as_posix(), _free(stem, taken).as_posix(), bool(place)))
+        for page in pages(path):
+            name = stem.with_name(f"{stem.name}_page{page}") if page else stem
+            key = relative.as_posix() + f"#page{page}" * (page > 0)
+            jobs.append(Job(path, key, _free(name, taken).as_posix(), bool(place), page))
     return jobs
 
 
@@ -293,7 +306,7 @@ def provenance(name: str, fingerprint: str) -> dict[str, str]:
         name: of the model.
         fingerprint: of the model, 64 hexadecimal digits.
     """
-    return {PROVENANCE: f"generated face, not evidence; model {name}; sha256 {fingerprint}"}
+    return {PROVENANCE: f"{GENERATED}; model {name}; sha256 {fingerprint}"}
 
 
 CROP = {PROVENANCE: "a portrait as the network saw it, cut out of its picture; not generated"}
@@ -333,6 +346,7 @@ def write_table(report: Path) -> Path:
                 **{name: face.get(name) for name in _OF_A_FACE},
                 "face": k if face else None,
                 "pasted": picture.get("pasted"),
+                "page": picture.get("page"),
                 "notes": "; ".join(picture.get("notes", ())),
             }
             if "reason" in face:
@@ -365,7 +379,8 @@ def _free(stem: Path, taken: set[str]) -> Path:
 
 
 def _names(stem: Path) -> set[str]:
-    return {_fold(stem.with_name(f"{stem.name}_{kind}.png")) for kind in (*KINDS, PASTED)}
+    ends = (*(f"{kind}.png" for kind in KINDS), *(PASTED + suffix for suffix in (".png", *KEPT.values())))
+    return {_fold(stem.with_name(f"{stem.name}_{end}")) for end in ends}
 
 
 def _fold(path: Path) -> str:

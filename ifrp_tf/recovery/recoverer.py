@@ -531,6 +531,7 @@ class Recoverer:
         overwrite: bool = False,
         progress: Progress | None = None,
         options: Options = AS_USUAL,
+        pages: str = "first",
     ) -> Report:
         """Recovers files, folders or patterns into an output folder; finished ones are skipped.
 
@@ -542,6 +543,7 @@ class Recoverer:
             overwrite: replace existing outputs.
             progress: called with each picture's report entry.
             options: how faces are found, and what else is made.
+            pages: of TIFF and PDF files: `first`, `all` or numbers such as `1,3-5`.
 
         Raises:
             DataError: no input was found, the report cannot be written, or another run writes to `output`.
@@ -549,5 +551,5 @@ class Recoverer:
         """
         from ifrp_tf.recovery import folder  # it is above: many pictures, each of them through here
 
-        with folder.opened(source, output, options) as (manifest, jobs):
+        with folder.opened(source, output, options, pages) as (manifest, jobs):
             return folder.Run(manifest, jobs, self, options, side_by_side, overwrite).process(progress)

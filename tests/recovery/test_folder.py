@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 import pictures
 import pytest
+import strangers
 from PIL import Image
 from skimage.data import astronaut
 
 from ifrp_tf.core.errors import ConfigError, DataError, ModelError
 from ifrp_tf.pictures import images
+from ifrp_tf.pictures.encoding import KEPT, encode_like
 from ifrp_tf.recovery import folder
 from ifrp_tf.recovery.blazeface import BlazeFace
 from ifrp_tf.recovery.folder import Run, answer, is_output
-from ifrp_tf.recovery.manifest import Made, Manifest, plan
+from ifrp_tf.recovery.manifest import Made, Manifest, plan, provenance, write_table
 from ifrp_tf.recovery.recoverer import NO_FACE, Options, Recoverer
 from ifrp_tf.release.load import BATCH
 
@@ -184,6 +186,10 @@ def test_an_output_among_the_inputs_is_recognised_without_a_manifest(tmp_path):
     images.write_png(path, SCENE, text={"ifrp_tf": "generated"})
     assert is_output(path.read_bytes())
     assert not is_output(pictures.save(SCENE, "PNG"))
+    for format in KEPT:
+        source = pictures.save(SCENE, format)
+        assert is_output(encode_like(SCENE, source, provenance("ifrp/1", "m"))[0])
+        assert not is_output(source)
     intake = prepared(path, tmp_path)
     assert (intake.status, intake.reason) == ("skipped", "generated")
     assert prepared(path, tmp_path / "out").status == "recovered"
@@ -350,6 +356,78 @@ def test_other_options_replace_only_when_asked(given, tmp_path, detector):
     assert (report.failed, entry["reason"]) == (1, "output_exists")
     report, _ = recover(source, output, detector, paste=True, strength=0.5, overwrite=True)
     assert report.recovered == 1
+
+
+def test_a_pasted_picture_keeps_the_format_and_what_its_source_says_and_a_second_run_skips(given, tmp_path):
+    pair, box = Image.open(given / "pair.png"), {"boxes": ((90.0, 50.0, 130.0, 150.0),), "paste": True}
+    profile, output = pictures.icc(b"RGB ", strangers.SRGB, 1.8, "of a scanner"), given / "sub"
+    pair.save(given / "scan.jpg", dpi=(300, 300), icc_profile=profile)
+    pair.save(given / "old.gif")
+    for name, suffix in (("scan.jpg", "jpg"), ("old.gif", "png")):
+        report, (entry,) = recover(given / name, output, nobody, **box)
+        assert entry["pasted"] == f"{name[:-4]}_pasted.{suffix}"
+        assert recover(given / name, output, nobody, **box)[0].skipped == 1
+    with Image.open(output / "scan_pasted.jpg") as made:
+        assert (made.format, made.info["dpi"], made.info["icc_profile"]) == ("JPEG", (300, 300), profile)
+    pasted = images.read(output / "scan_pasted.jpg").pixels
+    changed = np.abs(pasted.astype(int) - images.read(given / "scan.jpg").pixels).mean(-1)
+    assert changed[60:190, 100:210].mean() > 10 > 3 > changed[:, 300:].mean()
+    (output / "scan_pasted.jpg").unlink()
+    assert recover(given / "scan.jpg", output, nobody, **box)[0].recovered == 1
+
+    # Of a folder that an earlier version made, in which everything was a PNG.
+    before = Manifest(output).get("scan.jpg")
+    (output / "scan_pasted.jpg").rename(output / "scan_pasted.png")
+    old = tuple(name.replace("pasted.jpg", "pasted.png") for name in before.outputs)
+    with Manifest(output) as manifest:
+        manifest.add("scan.jpg", replace(before, outputs=old))
+    report, (entry,) = recover(given / "scan.jpg", output, nobody, **box)
+    assert (report.skipped, entry["pasted"]) == (1, "scan_pasted.png")
+    (output / "scan_face1_recovered.png").unlink()
+    report, (entry,) = recover(given / "scan.jpg", output, nobody, **box)
+    assert (report.recovered, entry["pasted"]) == (1, "scan_pasted.jpg")
+    assert recover(given / "scan.jpg", output, nobody, **box)[1][0]["pasted"] == "scan_pasted.jpg"
+
+
+def test_pages_are_pictures_of_their_own(tmp_path, capsys):
+    scenes = [np.roll(pictures.scene(60, 60), 9 * k, axis=1) for k in range(3)]
+    first, *rest = [Image.fromarray(one) for one in scenes]
+    first.save(tmp_path / "x.tif", save_all=True, append_images=rest)
+    first.save(tmp_path / "y.png")
+
+    def run(pages, output):
+        with folder.opened([tmp_path / "x.tif", tmp_path / "y.png"], output, pages=pages) as (manifest, jobs):
+            report = Run(manifest, jobs, model_of()).process()
+        write_table(report.path)
+        return report, json.loads(report.path.read_text())["pictures"]
+
+    report, entries = run("all", tmp_path / "out")
+    names = [f"x_page{k}_recovered.png" for k in (1, 2, 3)]
+    assert [one["faces"][0]["recovered"] for one in entries] == [*names, "y_recovered.png"]
+    assert [one.get("page") for one in entries] == [1, 2, 3, None]
+    for name, pixels in zip(names, scenes, strict=True):
+        expected = 255 - images.letterbox(pixels, SIDE)
+        np.testing.assert_array_equal(images.read(tmp_path / "out" / name).pixels, expected)
+    assert "page 3 of 3,3\n" in (tmp_path / "out" / "report.csv").read_text()
+    assert run("all", tmp_path / "out")[0].skipped == 4
+    report, entries = run("2,5-9", tmp_path / "chosen")
+    assert [(one["status"], one.get("page")) for one in entries] == [
+        ("recovered", 2), ("failed", 5), ("recovered", None),
+    ]  # fmt: skip
+    assert entries[1]["reason"] == "no_page"
+    assert entries[1]["message"].startswith("page 5: ")
+    report, entries = run("first", tmp_path / "one")
+    assert [one["faces"][0]["recovered"] for one in entries] == ["x_recovered.png", "y_recovered.png"]
+    for wrong in ("", "last", "0", "3-1", "1,,2"):
+        with pytest.raises(ConfigError, match="`pages`"):
+            run(wrong, tmp_path / "never")
+    one_box = Options(boxes=((1.0, 1.0, 30.0, 30.0),))
+    with (
+        pytest.raises(ConfigError, match="one picture"),
+        folder.opened(tmp_path / "x.tif", tmp_path / "out", one_box, "all"),
+    ):
+        pass
+    assert not (tmp_path / "never").exists()
 
 
 def test_boxes_take_the_place_of_finding(given, tmp_path, detector):

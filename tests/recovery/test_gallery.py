@@ -91,13 +91,14 @@ def test_faces_are_numbered_on_small_copies(report):
     images.write_png(given, pasted // 2)
     images.write_png(report.with_name("p.png"), pasted)
     (one, *_) = content["pictures"]
-    one["input"] = str(given)
+    one |= {"input": str(given), "page": 1}
     for k, each in enumerate(one["faces"]):
         each |= {"box": [100 + 250 * k, 200, 160, 160], "side": 160.0}
     report.write_text(json.dumps({**content, "pictures": [one]}))
     page = gallery.write_pages(report).read_text()
     faces, small = sorted(report.parent.glob("gallery/*.png"))
     assert f'<a href="given.png"><img class="thumbnail" loading="lazy" src="gallery/{faces.name}"' in page
+    assert "given.png, page 1</a>" in page
     assert f'<a href="p.png"><img class="thumbnail" loading="lazy" src="gallery/{small.name}"' in page
     pixels = images.read(faces).pixels
     assert pixels.shape == (300, 480, 3)

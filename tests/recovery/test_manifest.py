@@ -146,9 +146,19 @@ def test_files_and_patterns_have_a_root_too(tmp_path, monkeypatch):
     assert stems("*/b/*") == {"in/b/x.png": "in/b/x", "in/b/y.jpg": "in/b/y"}
 
 
-def test_a_pasted_picture_takes_no_name_of_an_input(tmp_path):
-    touch(tmp_path, "x.png", "x_pasted.png")
-    assert stems(tmp_path, tmp_path) == {"x.png": "x_2", "x_pasted.png": "x_pasted"}
+@pytest.mark.parametrize("name", ["x_pasted.png", "x_pasted.jpg"])
+def test_a_pasted_picture_takes_no_name_of_an_input(tmp_path, name):
+    touch(tmp_path, "x.png", name)
+    assert stems(tmp_path, tmp_path) == {"x.png": "x_2", name: "x_pasted"}
+
+
+def test_pages_are_jobs_of_their_own_and_take_no_name_of_an_input(tmp_path):
+    touch(tmp_path, "x.tif", "x_page2.png")
+    found = [(tmp_path, list_pictures(tmp_path))]
+    jobs = plan(found, "out", pages=lambda path: (2, 5) if path.suffix == ".tif" else (0,))
+    assert [(job.key, job.stem, job.page) for job in jobs] == [
+        ("x.tif#page2", "x_page2", 2), ("x.tif#page5", "x_page5", 5), ("x_page2.png", "x_page2_2", 0),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["uncertainty", "answers", "crop"])
