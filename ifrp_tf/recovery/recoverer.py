@@ -36,7 +36,8 @@ FALLBACKS = ("auto", "whole", "none")
 nearly square and of up to 512 pixels, for there detectors often miss a print or a drawing."""
 
 _SQUARE = 1.35  # longer side by the shorter one, of pictures that may be one face as a whole
-_TIGHT, _SMALL = 256, 512  # longest sides, pixels: of those that are not looked at, and of the fallback
+# Longest sides, pixels: of those that are not looked at, of those where a glance is enough, of the fallback.
+_TIGHT, _GLANCE, _SMALL = 150, 256, 512
 _ENLARGED = 2.0  # times that a pasted face may be larger than the network makes it, without a note
 # What the network is trained to align: of 12 foreign portraits so tight, tilted up to 27 degrees, the whole
 # gave 15.4 dB and the cut out face 15.35, of 18 upright photographs 19.4 and 19.7.
@@ -64,7 +65,7 @@ class Options:
 
     Attributes:
         faces: one of `FACES`. With `auto` a picture that one face fills is taken as a whole, and so is,
-            without looking, a nearly square one of up to 256 pixels; with `paste`, which needs their places,
+            without looking, a nearly square one of up to 150 pixels; with `paste`, which needs their places,
             and with `fallback="none"` faces are always looked for.
         boxes: x, y, width, height of faces by hand, pixels of the upright picture; with `auto` instead of
             finding them.
@@ -303,14 +304,20 @@ def _found(
         raise ConfigError("Expected a detector with faces='auto'. Received: none.")
     if isinstance(detector, Finder):
         found = detector.find(pixels, options)
+    elif whole and longer <= _GLANCE and _filled(detection.glance(pixels, detector), pixels):
+        return [WHOLE], []
     elif options.boxes:
         found = [detection.find_in_box(pixels, box, detector, turn) for box in options.boxes]
     else:
         found = detection.find(pixels, detector, turn)
-    if whole and any(_fills(face.place, pixels) for face in found if face.place is not None):
+    if whole and _filled(found, pixels):
         return [WHOLE], []
     insist = options.fallback == "whole" or (options.fallback == "auto" and square and longer <= _SMALL)
     return (found, []) if found or not insist else ([WHOLE], [NO_FACE])
+
+
+def _filled(found: Sequence[Face], pixels: np.ndarray) -> bool:
+    return any(_fills(face.place, pixels) for face in found if face.place is not None)
 
 
 def _fills(place: Place, pixels: np.ndarray) -> bool:

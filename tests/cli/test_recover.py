@@ -16,7 +16,7 @@ from ifrp_tf.pictures import images
 from ifrp_tf.recovery.recoverer import Recoverer
 from ifrp_tf.release import folder as model_folder
 
-SCENE = pictures.scene(240, 200)
+SCENE = pictures.scene(150, 125)
 
 
 def run(source, output, **flags):
@@ -63,7 +63,7 @@ def mixed(tmp_path_factory):
         "sub [1]/emoji 🎨 & (brackets) {a}*.webp": pictures.save(SCENE, "WEBP"),
     }
     bad = {
-        "cut.jpg": ("truncated", pictures.save(SCENE, "JPEG")[:2000]),
+        "cut.jpg": ("truncated", pictures.save(SCENE, "JPEG")[:800]),
         "text.png": ("not_an_image", b"this is a letter, not a picture\n"),
         "empty.jpg": ("empty", b""),
         "bomb.png": ("too_large", pictures.png_bomb()),

@@ -14,9 +14,9 @@ from ifrp_tf.pictures import geometry, images
 from ifrp_tf.pictures.geometry import overlap
 from ifrp_tf.recovery.blazeface import BlazeFace
 from ifrp_tf.recovery.detectors import SURROUND, Candidate
-from ifrp_tf.recovery.recoverer import Options, Recoverer, look
+from ifrp_tf.recovery.recoverer import NO_FACE, Options, Recoverer, look
 
-SCENE = pictures.scene(240, 200)
+SCENE = pictures.scene(150, 125)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,27 @@ def test_a_face_that_fills_the_picture_is_taken_as_a_whole_others_are_cut_out(de
     assert places(tight) == (None,)
     assert places(tight, Options(paste=True)) != (None,)  # which needs a place
     assert places(large)[0].side < 300
-    assert places(np.ascontiguousarray(large[::2, ::2])) == (None,)  # so small and square: without looking
+    assert places(np.ascontiguousarray(large[::2, ::2]))[0].side < 150  # a thumbnail is looked at, too
+    glances = []
+
+    def glancing(pictures, *, relaxed=False):
+        glances.append(relaxed)
+        return detector(pictures, relaxed=relaxed)
+
+    assert look(geometry.cut(large, cut, 200), AUTO, glancing, 128).places == (None,)
+    assert glances == [False]
+    aligned = geometry.cut(large, cut, 150)
+    assert look(aligned, AUTO, None, 128).places == (None,)  # so small and square: without looking
+    np.testing.assert_array_equal(
+        look(aligned, AUTO, None, 128).portraits, look(aligned, Options(faces="whole"), None, 128).portraits
+    )
+
+
+def test_a_small_texture_is_not_taken_for_a_face_in_silence(detector):
+    rows, columns = np.mgrid[0:200, 0:180]
+    texture = np.stack([rows % 32 * 8, columns % 24 * 10, (rows + columns) % 16 * 15], -1).astype(np.uint8)
+    scene = look(texture, AUTO, detector, 128)
+    assert (scene.places, scene.notes) == ((None,), (NO_FACE,))
 
 
 def test_any_callable_is_a_detector():
