@@ -171,15 +171,15 @@ class Seen:
         """Shows one picture's entry of the report."""
         from ifrp_tf.recovery.recoverer import NO_FACE
 
+        page = f" page {entry['page']}" if "page" in entry else ""
         self._console.show({**entry, "message": as_flags(entry["message"], self._names)})
         if NO_FACE in entry["notes"] and entry["status"] != "failed":
-            self._console.say(f"{entry['input']!r}: {NO_FACE}")
+            self._console.say(f"{entry['input']!r}{page}: {NO_FACE}")
         notes = [entry["reason"]] if entry["status"] == "failed" else []
         for note in (*notes, *entry["notes"]):
             kind = re.sub(r"\d[\d.,]*", "#", note)
             name = Path(entry["input"]).name.encode("utf-8", "backslashreplace").decode()
-            name += f" page {entry['page']}" if "page" in entry else ""
-            self._notes.setdefault(kind, []).append(name)
+            self._notes.setdefault(kind, []).append(name + page)
             self._wordings.setdefault(kind, Counter())[note] += 1
         self.first = self.first or next((face.get("side_by_side", "") for face in entry["faces"]), "")
 

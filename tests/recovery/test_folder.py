@@ -389,7 +389,7 @@ def test_a_pasted_picture_keeps_the_format_and_what_its_source_says_and_a_second
     assert recover(given / "scan.jpg", output, nobody, **box)[1][0]["pasted"] == "scan_pasted.jpg"
 
 
-def test_pages_are_pictures_of_their_own(tmp_path, capsys):
+def test_pages_are_pictures_of_their_own(tmp_path):
     scenes = [np.roll(pictures.scene(60, 60), 9 * k, axis=1) for k in range(3)]
     first, *rest = [Image.fromarray(one) for one in scenes]
     first.save(tmp_path / "x.tif", save_all=True, append_images=rest)
