@@ -125,7 +125,7 @@ def no_folder_and_no_board(root: Path) -> Path:
 def refused_early_or_done_without(root: Path) -> None:
     for run_dir in (root / "file", root / "file" / "run"):
         ended = launched(lambda run_dir=run_dir: run.run(CONFIG, "", run_dir))
-        ended.says(2, str(root / "file"), "Choose another --run_dir")
+        ended.says(2, str(root / "file"), "Choose another `run_dir`")
     pixels = faces().pixels[:8]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "tensorboard", None)

@@ -124,7 +124,7 @@ def begun(folder: Path) -> Path:
 
 def refused_with_the_difference(run: Path) -> None:
     other = CONFIG.override(["train.learning_rate=0.5", "model.width=16"])
-    words = ("train.learning_rate: 0.003 -> 0.5", "model.width: 8 -> 16", "another --run_dir")
+    words = ("train.learning_rate: 0.003 -> 0.5", "model.width: 8 -> 16", "another `run_dir`")
     launched(lambda: train.run(other, "", run)).says(2, *words)
     assert not (run / "log.txt").exists()
 
