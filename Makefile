@@ -12,7 +12,7 @@ PORT ?= 8500
 REST_PORT ?= 8501
 DEMO_PORT ?= 7860
 
-.PHONY: recover serve demo demo-browser test check install-check clean
+.PHONY: recover serve demo demo-browser test test-slow check install-check clean
 .DEFAULT_GOAL := recover
 
 # The stamp is remade whenever a file that names dependencies is newer.
@@ -61,7 +61,10 @@ demo-browser: $(VENV)/.browser
 	@$(BIN)/python -m pytest tests/demo/test_page.py
 
 test: $(VENV)/.development
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: $(VENV)/.development
+	@$(BIN)/python -m pytest -n 2 -m slow
 
 check: $(VENV)/.development
 	@$(BIN)/ruff check .

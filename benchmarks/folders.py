@@ -16,11 +16,14 @@ from ifrp_tf.core import files
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.data import photos, toy_faces
 from ifrp_tf.pictures import images
-from ifrp_tf.recovery.recoverer import Recoverer
+from ifrp_tf.recovery.recoverer import Options, Recoverer
 from ifrp_tf.release.load import BATCH
 
 LARGE = 512
 """Side of the larger pictures, pixels."""
+
+
+WHOLE = Options(faces="whole")
 
 
 def measure(
@@ -57,7 +60,8 @@ def measure(
         outputs = (Path(root) / f"out{k}" for k in itertools.count())
 
         def recovering(side: int) -> Call:
-            return lambda: recoverer.recover_folder(Path(root) / str(side), next(outputs))
+            # As a whole: how long a detector looks is the table of `benchmark detectors`.
+            return lambda: recoverer.recover_folder(Path(root) / str(side), next(outputs), options=WHOLE)
 
         sides = list(dict.fromkeys((recoverer.side, LARGE)))
         for side in sides:

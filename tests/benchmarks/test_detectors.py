@@ -11,6 +11,7 @@ from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.pictures.geometry import Face, Place
 
 
+@pytest.mark.slow
 def test_a_table_of_what_is_found(data_dir, tmp_path, capsys):
     path = tmp_path / "d.json"
     given = {"count": 1, "turns": [0, 180], "scores": [0.0, 0.99], "json_file": str(path)}

@@ -7,6 +7,7 @@ from ifrp_tf.core.errors import ConfigError, DataError, ModelError
 from ifrp_tf.recovery.recoverer import Recoverer
 
 
+@pytest.mark.slow
 def test_folders_of_both_sizes_are_recovered_whole(monkeypatch):
     reports = []
     monkeypatch.setattr(folders, "LARGE", 96)

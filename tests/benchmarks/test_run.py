@@ -21,6 +21,7 @@ def finite_and_positive(speed):
     return all(math.isfinite(value) and value > 0 for value in speed.values())
 
 
+@pytest.mark.slow
 def test_recover_prints_three_contenders_at_every_batch_size(models, tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
@@ -58,6 +59,7 @@ def test_recover_prints_three_contenders_at_every_batch_size(models, tmp_path):
     assert len(speeds) == 2
 
 
+@pytest.mark.slow
 def test_train_prints_step_pipeline_and_waiting_share(tmp_path):
     path = tmp_path / "speed.json"
     done = small_model.tool(
@@ -75,6 +77,7 @@ def test_train_prints_step_pipeline_and_waiting_share(tmp_path):
     assert f"waiting for data: {result['waiting_share']:.1%} of the time" in done.stdout
 
 
+@pytest.mark.slow
 def test_styles_prints_what_a_picture_costs(tmp_path):
     path = tmp_path / "speed.json"
     done = small_model.tool(

@@ -7,6 +7,7 @@ from benchmarks import serve
 from ifrp_tf.core.errors import ConfigError, ModelError
 
 
+@pytest.mark.slow
 def test_numbers_follow_from_each_other():
     result = serve.measure(served.released(), clients=4, batch=4, seconds=0.3, rounds=1)
     assert result["model"] == "toy/1"

@@ -16,6 +16,7 @@ SMALL = preset("toy").override(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_slow_pipeline_shows(tmp_path, monkeypatch):
     """0.3 seconds a batch: more than a step takes."""
     batches = pipeline_tf.batches

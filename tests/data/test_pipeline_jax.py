@@ -7,6 +7,8 @@ import sys
 import pytest
 from helpers import jax_environment, write_drawings
 
+pytestmark = pytest.mark.slow
+
 CHILD = """
 import json, sys
 import jax, jax.numpy as jnp

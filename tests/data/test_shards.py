@@ -42,6 +42,7 @@ def collect(folder, step, count, config=CONFIG):
     return list(batches.take(count).as_numpy_iterator())
 
 
+@pytest.mark.slow
 def test_elements_are_those_of_batches_on_the_fly(folders):
     rendered = Prepared.open(folders / "rendered", CONFIG.data)
     on_the_fly = pipeline_tf.batches(rendered.load("train"), CONFIG)
@@ -56,6 +57,7 @@ def test_elements_are_those_of_batches_on_the_fly(folders):
     assert rendered.batches(CONFIG).element_spec[0].shape[1:] == (32, 32, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "rendered"])
 def test_a_step_is_a_function_of_seed_and_step_alone(folders, name):
     whole = collect(folders / name, 0, 13)

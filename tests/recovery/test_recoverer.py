@@ -280,6 +280,7 @@ def test_the_options_name_the_detector():
     )
 
 
+@pytest.mark.slow
 def test_twelve_tilted_faces_are_found_recovered_and_pasted(detector, data_dir):
     """The acceptance of whole pictures, with the released model."""
     recoverer = Recoverer.load(ROOT / "saved_models" / "ifrp", detector=detector)

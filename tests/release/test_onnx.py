@@ -116,6 +116,7 @@ def check(srn, side, tolerance=1e-4):
 
 
 # Converting takes seconds: the other presets have these networks, or smaller ones.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["paper", "modern"])
 def test_the_networks_of_the_presets_answer_as_in_keras(name):
     config = PRESETS[name]()
@@ -124,6 +125,7 @@ def test_the_networks_of_the_presets_answer_as_in_keras(name):
     assert len(transforms) == {"paper": 4, "modern": 2}[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_options_answer_as_in_keras(name):
     config = Config(data=DataConfig(side=64), model=OTHERS[name])

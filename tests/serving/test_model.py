@@ -143,6 +143,7 @@ def statuses(endpoint):
     return {status.version: status for status in answer.model_version_status}
 
 
+@pytest.mark.slow
 def test_rolling_versions_under_load_fail_no_request(folder):
     """Three swaps while three clients ask all the time: every answer is one of the two models'."""
     pictures = portraits(2)

@@ -115,6 +115,7 @@ def test_pictures_of_a_group_do_not_see_each_other(name, portraits):
     np.testing.assert_allclose(alone, portraits[name][1:2], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_graph_gives_what_eager_gives(portraits):
     import tensorflow as tf
 
@@ -129,6 +130,7 @@ def test_graph_gives_what_eager_gives(portraits):
     assert_same_look(degraded, portraits["degrade"], "degrade")
 
 
+@pytest.mark.slow
 def test_jax_gives_what_tensorflow_gives(portraits, jax_portraits):
     for name, portrait in portraits.items():
         assert_same_look(jax_portraits[name], portrait, name)
@@ -195,6 +197,7 @@ def test_mix_goes_from_the_photo_to_the_portrait(portraits):
     np.testing.assert_allclose(mixed[2], 0.75 * photos[2] + 0.25 * portraits["comic"][2], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_person_stays_recognisable(data_dir):
     """By a face descriptor, every portrait is nearer to its own photograph than to others."""
     from ifrp_tf.nn.features import networks

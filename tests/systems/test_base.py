@@ -136,6 +136,7 @@ print(json.dumps(plain))
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_both_backends_take_the_same_steps(name, by_jax):
     rows, kernels = steps_of(tiny(**VARIANTS[name]))

@@ -69,6 +69,7 @@ def wait_for_checkpoint_after(folder, step, process):
     raise AssertionError(f"no checkpoint after step {step}: {process.communicate()[0][-2000:]}")
 
 
+@pytest.mark.slow
 def test_a_run_killed_and_stopped_equals_an_uninterrupted_one(tmp_path):
     whole = start(tmp_path / "whole")
     killed, step = tmp_path / "killed", 0
@@ -104,6 +105,7 @@ def test_a_run_killed_and_stopped_equals_an_uninterrupted_one(tmp_path):
         assert (killed / name).stat().st_size > 0, name
 
 
+@pytest.mark.slow
 def test_the_toy_preset_learns(tmp_path):
     """Two thirds of its pictures, in three styles that compile fast, beat their input and the mean face."""
     fewer = ("data.styles=pencil,oil,mosaic", "train.pictures=4000", "train.epoch_pictures=2000")
@@ -115,6 +117,7 @@ def test_the_toy_preset_learns(tmp_path):
     assert last["model"]["ssim"] > last["mean_face"]["ssim"]
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_the_given_weights(tmp_path):
     config = preset("toy").override(
         ["train.batch_size=4", "train.epoch_pictures=8", "train.pictures=8", "train.learning_rate=1e-8",

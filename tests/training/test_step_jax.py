@@ -83,6 +83,7 @@ def step(trainer, batch):
     return {name: float(value) for name, value in trainer.train_step(batch).items()}
 
 
+@pytest.mark.slow
 def test_checkpoints_interchange_and_the_next_step_is_the_same(tmp_path):
     trainer, _ = trained(preset("toy").override(ASSIGN), 2)
     photos = toy_faces.draw(8, side=32, seed=5).pixels.astype("float32") / 255 * 2 - 1
@@ -106,6 +107,7 @@ def test_checkpoints_interchange_and_the_next_step_is_the_same(tmp_path):
         np.testing.assert_allclose(a.value, b.value, atol=2e-3, err_msg=a.path)
 
 
+@pytest.mark.slow
 def test_the_tool_trains_under_jax(tmp_path):
     flags = [
         "tools/train.py", "--preset=toy", f"--run_dir={tmp_path}", "--set=train.batch_size=8",

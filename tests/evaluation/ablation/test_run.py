@@ -53,6 +53,7 @@ def finished(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_killed_table_is_gone_on_with(finished):
     assert "resumed at step" in (finished / FIRST / "log.txt").read_text()
     assert "resumed at step" not in (finished / SECOND / "log.txt").read_text()
@@ -74,6 +75,7 @@ def test_a_killed_table_is_gone_on_with(finished):
     assert trivial[0] == trivial[1], "the rows met the same portraits and the same mean face"
 
 
+@pytest.mark.slow
 def test_the_table_reads_well(finished):
     text = (finished / "table.md").read_text()
     assert text.startswith("# Ablation: architecture of the style removal network\n")
@@ -82,6 +84,7 @@ def test_the_table_reads_well(finished):
     assert request(finished).command in text
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(finished, monkeypatch):
     before = (finished / "table.md").read_bytes()
     monkeypatch.setattr(ablate_row, "_run", None)
@@ -90,6 +93,7 @@ def test_what_is_done_is_not_done_again(finished, monkeypatch):
     assert (finished / "table.md").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_test_needs_no_other_training(finished, monkeypatch, tmp_path):
     monkeypatch.setattr(ablate_row, "_run", None)
     copy = shutil.copytree(finished, finished.parent / "copy")
@@ -100,6 +104,7 @@ def test_another_test_needs_no_other_training(finished, monkeypatch, tmp_path):
     assert rows["top-2 skips"]["result"] is None, "what was tested otherwise does not stand in one table"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -16,6 +16,7 @@ from ifrp_tf.release import export
 from ifrp_tf.release import folder as model_folder
 
 
+@pytest.mark.slow
 def test_a_recovery_killed_and_resumed_equals_an_undisturbed_one(tmp_path):
     cases.draw(tmp_path / "in", 24)
     (tmp_path / "in" / "not_a_picture.png").write_bytes(b"text")
@@ -39,6 +40,7 @@ def test_a_recovery_killed_and_resumed_equals_an_undisturbed_one(tmp_path):
     assert len(json.loads((work / "out" / "report.json").read_text())["pictures"]) == 25
 
 
+@pytest.mark.slow
 def test_an_export_killed_while_it_writes_leaves_nothing_under_its_name(tmp_path):
     case = cases.export(small_model.run_folder(), tmp_path)
     life = killing.live(case, tmp_path, tmp_path / "log", Moment(0.0, 3))

@@ -10,6 +10,7 @@ from hardening.soak.run import WATCHED, judge, run
 from ifrp_tf.core.errors import ConfigError
 
 
+@pytest.mark.slow
 def test_a_short_soak_of_a_toy_network(tmp_path):
     path = tmp_path / "soak.json"
     done = small_model.tool("soak", "--requests=400", "--clients=6", "--misbehaving=0.3", f"--json={path}")

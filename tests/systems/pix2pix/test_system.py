@@ -67,6 +67,7 @@ def test_the_losses_are_the_papers():
     assert float(losses.pixel_loss(photos, photos, "l1")) == 0
 
 
+@pytest.mark.slow
 def test_it_overfits_eight_pairs():
     keras.utils.set_random_seed(0)
     trainer = Trainer(base.create(preset("pix2pix_toy").override(["model.dropout=0", "train.batch_size=8"])))
@@ -80,6 +81,7 @@ def test_it_overfits_eight_pairs():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_resumed_exported_and_recovered_with(tmp_path):
     """The whole path without a line about pix2pix outside of its folder."""
     assignments = [

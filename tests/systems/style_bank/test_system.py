@@ -59,6 +59,7 @@ def test_gram_is_the_mean_of_outer_products():
     np.testing.assert_allclose(np.asarray(gram(features)), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_new_bank_learns_and_resumes_where_it_was(style_images, photos, tmp_path):
     first = trainer(style_images)
     losses = train(first, photos, 8)
@@ -171,6 +172,7 @@ def flags(folders, output, run_dir, styles, *more):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_bank_is_trained_killed_resumed_and_added_to(folders, tmp_path, data_dir):
     output, run_dir = tmp_path / "bank", tmp_path / "run"
     new = flags(folders, output, run_dir, folders / "styles", f"--weights={data_dir / 'weights'}")
