@@ -21,17 +21,21 @@ from ifrp_tf.core.errors import ConfigError
 
 
 @contextmanager
-def start_up() -> Iterator[None]:
+def start_up(*, loaded: bool = False) -> Iterator[None]:
     """Holds back what is written to the error stream inside, if `TF_CPP_MIN_LOG_LEVEL` is 2 or 3.
 
     TensorFlow prints its first lines before it has read that variable, from C++ that Python cannot silence.
     They are dropped, unless an exception ends the block: then they are printed, for they may say why.
 
+    Args:
+        loaded: also where TensorFlow is there already: for a part of it that announces itself later.
+
     Example:
         >>> with start_up():
         ...     import tensorflow  # doctest: +SKIP
     """
-    wanted = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("2", "3") and "tensorflow" not in sys.modules
+    asked = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("2", "3")
+    wanted = asked and (loaded or "tensorflow" not in sys.modules)
     if not wanted or sys.stderr is None:
         yield
         return

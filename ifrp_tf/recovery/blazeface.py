@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ifrp_tf.core import runtime
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.pictures.geometry import TEMPLATE, Face, align, suppress
 from ifrp_tf.recovery.detectors import RETRY_WORK, SURROUND, Candidate, Step
@@ -47,9 +48,10 @@ class _Network:
     def __init__(self, path: Path) -> None:
         import tensorflow as tf
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), runtime.start_up(loaded=True):  # it names its delegate
             warnings.simplefilter("ignore")  # of its move into a package of its own
             self._interpreter = tf.lite.Interpreter(str(path), num_threads=1)
+            self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
         self._shape: tuple[int, ...] = ()
