@@ -52,6 +52,20 @@ def mirrored(landmarks: np.ndarray) -> np.ndarray:
     return np.stack([1.0 - landmarks[..., 0], landmarks[..., 1]], axis=-1)[..., mirror_order(), :]
 
 
+def inside(points: np.ndarray, side: int) -> np.ndarray:
+    """The pixels within the convex hull of landmarks: bool [side, side].
+
+    Args:
+        points: float [n, 2], fractions of the side.
+        side: of the picture, pixels.
+    """
+    from scipy.spatial import Delaunay
+
+    middle = (np.arange(side) + 0.5) / side
+    x, y = np.meshgrid(middle, middle)
+    return Delaunay(points).find_simplex(np.stack([x.ravel(), y.ravel()], axis=1)).reshape(side, side) >= 0
+
+
 @dataclasses.dataclass(frozen=True)
 class Landmarks:
     """What is known of one set of photographs.

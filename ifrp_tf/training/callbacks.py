@@ -77,11 +77,12 @@ class Record(keras.callbacks.Callback):
     Args:
         run_dir: the run's folder.
         config: the run's configuration.
+        mean_face: uint8 [S, S, 3], for `model/`.
     """
 
-    def __init__(self, run_dir: Path, config: Config) -> None:
+    def __init__(self, run_dir: Path, config: Config, mean_face: np.ndarray) -> None:
         super().__init__()
-        self.run_dir, self.config = run_dir, config
+        self.run_dir, self.config, self.mean_face = run_dir, config, mean_face
         self.board = _board(run_dir / "tensorboard")
         self.history = read_metrics(run_dir)
 
@@ -89,7 +90,7 @@ class Record(keras.callbacks.Callback):
         """Writes."""
         self.model.pull()
         self.record(epoch, logs)
-        save_model(self.run_dir, self.model.system, self.model.released)
+        save_model(self.run_dir, self.model.system, self.model.released, self.mean_face)
 
     def record(self, epoch: int, logs: dict[str, Any] | None, **further: Any) -> dict[str, Any]:
         """Adds a row to `metrics.jsonl`, and returns it.
@@ -131,7 +132,7 @@ class Validation(Record):
         pairs: validation.FixedPairs,
         foreign: validation.FixedPairs | None = None,
     ) -> None:
-        super().__init__(run_dir, config)
+        super().__init__(run_dir, config, pairs.mean_face)
         self.pairs, self.trivial, self.foreign = pairs, pairs.trivial_scores(), foreign
         if foreign is not None:
             self.trivial |= {f"foreign_{name}": value for name, value in foreign.trivial_scores().items()}
@@ -152,7 +153,7 @@ class Validation(Record):
         )  # fmt: skip
         sheet = self._draw(recovered, row["step"])
         self._tensorboard(row, sheet, row["step"])
-        save_model(self.run_dir, self.model.system, self.model.released, self.pairs.mean_face)
+        save_model(self.run_dir, self.model.system, self.model.released, self.mean_face)
         if self._exhausted():
             logging.info("no gain for %d epochs: stopping", self.config.train.patience)
             self.model.stop_training = True
@@ -228,17 +229,14 @@ def training_of(trainer: Any) -> checkpoint.Training:
     return checkpoint.Training(networks, optimizers)
 
 
-def save_model(
-    run_dir: Path, system: System, network: keras.Model, mean_face: np.ndarray | None = None
-) -> None:
+def save_model(run_dir: Path, system: System, network: keras.Model, mean_face: np.ndarray) -> None:
     """Writes `<run>/model/`: the weights of the network to use and the mean face, each atomically."""
     folder = run_dir / "model"
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".new.weights.h5"  # Keras insists on how the name ends
     network.save_weights(temporary)
     temporary.replace(folder / f"{system.released}.weights.h5")
-    if mean_face is not None:
-        images.write_png(folder / "mean_face.png", mean_face)
+    images.write_png(folder / "mean_face.png", mean_face)
     images.write_bytes_atomic(folder / "config.json", json.dumps(system.config.to_dict(), indent=2).encode())
 
 

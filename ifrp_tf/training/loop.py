@@ -100,7 +100,7 @@ def fixed_pairs(held_out: PhotoSet, training: Any, config: Config) -> validation
     return validation.FixedPairs(
         images.to_uint8(made[0]),
         images.to_uint8(made[1]),
-        _mean_face(training),
+        mean_face(training),
     )
 
 
@@ -112,10 +112,11 @@ def foreign_pairs(held_out: PhotoSet, training: Any, config: Config) -> validati
         found = None  # a small set of photographs: no foreign portrait shows anybody held out
     if found is None:
         return None
-    return validation.FixedPairs(found.portraits, held_out.pixels[found.places], _mean_face(training))
+    return validation.FixedPairs(found.portraits, held_out.pixels[found.places], mean_face(training))
 
 
-def _mean_face(training: Any) -> np.ndarray:
+def mean_face(training: Any) -> np.ndarray:
+    """The mean picture of what is trained on, uint8 [S, S, 3]: the constant answer to beat."""
     mean: np.ndarray = photos.mean_face(training) if isinstance(training, PhotoSet) else training.mean_face
     return mean
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from ifrp_tf.core import runtime
 from ifrp_tf.core.config import Config
@@ -24,6 +25,7 @@ from ifrp_tf.data import photos, toy_faces
 from ifrp_tf.data.photos import PhotoSet
 from ifrp_tf.pictures import images
 from ifrp_tf.styles import sets
+from ifrp_tf.systems import base
 from ifrp_tf.training import callbacks, checkpoint, loop
 from ifrp_tf.training import initial as starting
 
@@ -76,7 +78,8 @@ def run(
         images.write_bytes_atomic(
             run_dir / "environment.json", json.dumps(environment(config), indent=2).encode()
         )
-        training, held_out = load_photos(config, data, run_dir.parent / ".cache")
+        own = base.create(config).load_data(data)
+        training, held_out = own or load_photos(config, data, run_dir.parent / ".cache")
         return _fit(config, training, held_out, run_dir, weights, initial)
 
 
@@ -177,12 +180,13 @@ def _fit(
         logging.info("resumed at step %d of %d", state["step"], config.train.steps)
     elif initial:
         trained = trainer.networks[trainer.system.released]
-        starting.start_from(trained, initial.split(","), loop.some_portraits(training, config))
+        portraits = loop.some_portraits(training, config) if trainer.system.recovers else np.zeros(0)
+        starting.start_from(trained, initial.split(","), portraits)
         trainer.released.set_weights(trained.get_weights())
         trainer.set_step(0)
     owed = _epoch_owed(run_dir, config, int(trainer.step))
     if owed is not None or int(trainer.step) < config.train.steps:
-        judge = callbacks.Record(run_dir, config)
+        judge = callbacks.Record(run_dir, config, loop.mean_face(training))
         if trainer.system.recovers:
             pairs = loop.fixed_pairs(held_out, training, config)
             foreign = loop.foreign_pairs(held_out, training, config)

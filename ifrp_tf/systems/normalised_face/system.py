@@ -1,0 +1,134 @@
+"""Synthesizing Normalized Faces from Facial Identity Features (Cole et al., CVPR 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from ifrp_tf.core.config import Config
+from ifrp_tf.core.types import Tensor
+from ifrp_tf.data import normalised
+from ifrp_tf.data.landmarks import mean_shape
+from ifrp_tf.nn.features import networks as features
+from ifrp_tf.nn.spline import Warp
+from ifrp_tf.systems.base import Networks, Player, Step, System, Term
+from ifrp_tf.systems.normalised_face.networks import (
+    DECODER,
+    STANDARD,
+    build_normaliser,
+    face_mask,
+)
+from ifrp_tf.systems.normalised_face.settings import SIDE
+
+OUTSIDE = 0.2
+"""Weight of the texture around the face."""
+
+
+class NormalisedFace(System):
+    """A decoder of a recogniser's features: what a person looks like, frontal, neutral and evenly lit."""
+
+    name = "normalised_face"
+    method = (
+        "the normalised faces of Cole et al. (2017) from the features of MobileFaceNet, trained by\n`ifrp_tf`"
+    )
+    released = "normaliser"
+    batch_names = ("features", "landmarks", "textures", "embeddings")
+    recovers = False
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.warp = Warp(mean_shape(), SIDE)
+        self.recogniser: keras.Model | None = None
+        self._weights: str | None = None
+        self._built: list[keras.Model] = []
+        self._mask = (face_mask() + OUTSIDE)[None, ..., None]
+
+    def load_frozen(self, weights: str) -> None:
+        """Reads MobileFaceNet: the encoder, and where the identity term is used its judge."""
+        self._weights = weights or None
+        if self.config.loss.identity:
+            self.recogniser = features.mobilefacenet(self._weights)
+
+    def build(self) -> dict[str, keras.Model]:
+        """`normaliser`."""
+        network = build_normaliser(self.config.model, self._weights)
+        self._built.append(network)
+        return {"normaliser": network}
+
+    def views(self, networks: Mapping[str, keras.Model]) -> dict[str, keras.Model]:
+        """The decoder alone: the features of the training data are computed once, in their shards."""
+        return {"normaliser": networks["normaliser"].get_layer(DECODER)}
+
+    def load_data(self, folder: str) -> tuple[Any, Any]:
+        """Shards of `tools/prepare_normalised.py`; drawn faces for an empty name."""
+        faces = normalised.Faces.open(folder) if folder else normalised.drawn(64, self.config.train.seed)
+        return faces, None
+
+    def batches(self, training: normalised.Faces, step: int) -> Any:
+        """Features, and the landmarks, texture and embedding that belong to them.
+
+        The means and variances of the features, which the decoder divides by, come with the data: they are
+        set here, to the same values whenever a run is resumed.
+        """
+        from ifrp_tf.systems.normalised_face import data  # late: needs TensorFlow
+
+        mean, variance = training.features.mean(axis=0), training.features.var(axis=0)
+        for network in self._built:
+            standard = network.get_layer(DECODER).get_layer(STANDARD)
+            standard.moving_mean.assign(mean)
+            standard.moving_variance.assign(variance)
+        return data.batches(training, self.config, step)
+
+    def forward(self, networks: Networks, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Landmarks and textures."""
+        found: dict[str, Tensor] = networks["normaliser"](batch["features"], training=True)
+        return found
+
+    @property
+    def players(self) -> Sequence[Player]:
+        """The decoder alone."""
+        loss = self.config.loss
+        terms = [
+            Term("landmarks", _landmarks, loss.landmarks),
+            Term("texture", self._texture, loss.texture),
+        ]
+        if loss.identity:
+            terms.append(Term("identity", self._identity, loss.identity, "1 - cosine of the rendered face"))
+        return (Player("normaliser", ("normaliser",), tuple(terms)),)
+
+    def recover(self, network: Callable[..., Tensor], portraits: Tensor) -> Tensor:
+        """The normalised faces of photographs in the tight frame."""
+        found = network(portraits, training=False)
+        return self.warp.render(found["texture"], found["landmarks"])
+
+    def architecture(self) -> str:
+        """What the card says of the network."""
+        model = self.config.model
+        return f"Cole et al. on 512 numbers of MobileFaceNet, hidden {model.hidden}, width {model.width}"
+
+    def _texture(self, step: Step) -> Tensor:
+        """Mean absolute error, the face weighted more than what surrounds it."""
+        error = ops.abs(step.outputs["texture"] - step.batch["textures"])
+        return ops.mean(self._mask * error)
+
+    def _identity(self, step: Step) -> Tensor:
+        """1 - cosine between the rendered face and the person, of a part of the batch."""
+        assert self.recogniser is not None, "load_frozen comes first"
+        rows = max(1, round(self.config.loss.identity_rows * self.config.train.batch_size))
+        texture, landmarks = (step.outputs[name][:rows] for name in ("texture", "landmarks"))
+        made = self.recogniser(self.warp.render(texture, landmarks), training=False)
+        cosine = ops.sum(
+            ops.normalize(made, axis=-1) * ops.normalize(step.batch["embeddings"][:rows], axis=-1), axis=-1
+        )
+        return 1.0 - ops.mean(cosine)
+
+
+def _landmarks(step: Step) -> Tensor:
+    """Mean squared error, fractions of the side."""
+    return ops.mean(ops.square(step.outputs["landmarks"] - step.batch["landmarks"]))
+
+
+SYSTEM = NormalisedFace
