@@ -41,8 +41,8 @@ class Request:
     test: str = "data/faces/test"
     output: str
     weights: str = "data/weights"
-    singles: int = option(4000, low=0)
-    morphs: int = option(6000, low=0)
+    singles: int = option(3000, low=0)
+    morphs: int = option(4000, low=0)
     seed: int = option(1, low=0)
 
 

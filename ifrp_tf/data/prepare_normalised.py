@@ -8,10 +8,11 @@ own, and what surrounds the face from a third, without a seam.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ifrp_tf.core.archives import write_arrays
 from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import ConfigError, DataError, ImageError
 from ifrp_tf.data import landmarks, photos, screening
+from ifrp_tf.data.mesh import FaceMesh
 from ifrp_tf.data.normalised import FORMAT, KINDS, MANIFEST, Faces
 from ifrp_tf.pictures import images
 from ifrp_tf.pictures.membrane import Region
@@ -35,7 +37,7 @@ FEWEST = 3
 
 _PROGRESS = "progress.json"
 _SIDE = 128
-_YAW, _PRESENCE = 20.0, 0.9  # of pictures that are averaged: degrees at most, at least
+_YAW, _PRESENCE = 15.0, 0.9  # of pictures that are averaged: degrees at most, at least
 _TURNED, _OPEN = 10.0, 0.1  # yaw in degrees and opening of the mouth at which a picture counts a third
 _LARGEST = 1.15  # gain of a channel, or its inverse, that evens out colours
 _BROAD = 10.0  # pixels: what is broader and differs between left and right is taken for light
@@ -68,8 +70,8 @@ class Request:
     test: str
     output: str
     weights: str
-    singles: int = 4000
-    morphs: int = 6000
+    singles: int = 3000
+    morphs: int = 4000
     validation: int = 500
     seed: int = 1
 
@@ -107,6 +109,13 @@ class Workshop:
         self._network = mobilefacenet(weights or None, outputs=("conv_6dw7_7", "embedding"))
         self.warp = Warp(landmarks.mean_shape(), _SIDE)
         self.region = Region(inner_face())
+        self._mesh: FaceMesh | None = None
+
+    def mesh(self, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `FaceMesh`, which is made when it is first needed."""
+        if self._mesh is None:
+            self._mesh = FaceMesh()
+        return self._mesh(face)
 
     def look(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features [N, 512] and embeddings [N, 128] of uint8 [N, 128, 128, 3], mean with the mirrored."""
@@ -314,12 +323,13 @@ def even(texture: np.ndarray, aim: np.ndarray) -> np.ndarray:
     Returns:
         Float [128, 128, 3].
     """
-    broad = ndimage.gaussian_filter(texture, (_BROAD, _BROAD, 0), mode="nearest")
+    broad = ndimage.gaussian_filter(texture, (_BROAD, _BROAD, 0), mode="nearest", truncate=2.5)
     both = texture - 0.5 * (broad - broad[:, ::-1])
     mean = np.maximum(both[inner_face()].mean(axis=0), 1.0)
     return both * np.clip(np.sqrt(aim / mean), 1 / _LARGEST, _LARGEST)
 
 
+@functools.cache
 def inner_face() -> np.ndarray:
     """The pixels within the landmarks of the mean shape: bool [128, 128]."""
     return landmarks.inside(landmarks.mean_shape(), _SIDE)
@@ -354,7 +364,7 @@ def morphs(
     """
     first = random.integers(0, len(pool), count)
     second = near[first, random.integers(0, near.shape[1], count)]
-    behind = random.integers(0, len(pool), count)
+    behind = near[first, random.integers(0, near.shape[1], count)]
     a, b = random.random((2, count, 1, 1)).astype(np.float32)
     points = pool.landmarks[first] * (1 - a) + pool.landmarks[second] * a
     textures = []
@@ -398,41 +408,57 @@ def _jobs(plan: Plan) -> list[_Job]:
     return sorted(jobs, key=lambda job: _digest(job.name))  # shards are alike
 
 
-def _raw(
-    request: Request, jobs: Sequence[_Job], workshop: Workshop, known: landmarks.Landmarks
-) -> Iterator[tuple[_Job, np.ndarray, np.ndarray, np.ndarray]]:
-    """(job, its pictures uint8, its mean landmarks, its mean texture in levels) of those that can be used."""
-    mesh = None
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Raw:
+    """Faces before their light is evened out; `owners` says which face each picture shows."""
+
+    jobs: list[_Job]
+    pictures: np.ndarray
+    owners: np.ndarray
+    points: np.ndarray
+    textures: np.ndarray
+
+
+def _raw(request: Request, jobs: Sequence[_Job], workshop: Workshop, known: landmarks.Landmarks) -> _Raw:
+    usable: list[_Job] = []
+    pictures, points, weights, owners = [], [], [], []
     for job in jobs:
         if job.kind == "studio":
-            if mesh is None:
-                from ifrp_tf.data.mesh import FaceMesh
-
-                mesh = FaceMesh()
-            pictures = _pictures([Path(name) for name in job.pictures])
-            points, quality = mesh(pictures[0])
+            (picture,) = _pictures([Path(job.name)])
+            found, quality = workshop.mesh(picture)
             if quality[0] < _PRESENCE:
                 logging.warning("no face is seen in %s", job.name)
                 continue
-            points, weights = points[None, :, :2], np.ones(1)
+            pictures.append(picture)
+            points.append(found[:, :2])
+            weights.append(1.0)
         else:
-            pictures = _pictures([Path(request.faces) / name for name in job.pictures])
-            points = np.stack([known.points[name] for name in job.pictures])
-            weights = weights_of(np.stack([known.quality[name] for name in job.pictures]))
-        textures = workshop.textures(pictures, points)
-        mean = np.tensordot(weights, points, axes=1)
-        mean = 0.5 * (mean + landmarks.mirrored(mean[None])[0])
-        yield job, pictures, mean, np.tensordot(weights, textures.astype(np.float64), axes=1)
+            pictures += list(_pictures([Path(request.faces) / name for name in job.pictures]))
+            points += [known.points[name] for name in job.pictures]
+            weights += list(weights_of(np.stack([known.quality[name] for name in job.pictures])))
+        owners += [len(usable)] * len(job.pictures)
+        usable.append(job)
+    shown, places = np.stack(pictures), np.stack(points)
+    mean_points = np.zeros((len(usable), *places.shape[1:]))
+    mean_textures = np.zeros((len(usable), _SIDE, _SIDE, 3), np.float32)
+    for start in range(0, len(shown), _BATCH):
+        part = slice(start, start + _BATCH)
+        textures = workshop.textures(shown[part], places[part])
+        for owner, weight, point, texture in zip(
+            owners[part], weights[part], places[part], textures, strict=True
+        ):
+            mean_points[owner] += weight * point
+            mean_textures[owner] += np.float32(weight) * texture
+    mean_points = 0.5 * (mean_points + landmarks.mirrored(mean_points))
+    return _Raw(usable, shown, np.array(owners), mean_points.astype(np.float32), mean_textures)
 
 
 def _aim(
     request: Request, jobs: Sequence[_Job], workshop: Workshop, known: landmarks.Landmarks
 ) -> np.ndarray:
-    inner = inner_face()
-    rows = [
-        texture[inner].mean(axis=0) for _, _, _, texture in _raw(request, jobs[:_SAMPLE], workshop, known)
-    ]
-    return np.mean(rows, axis=0)
+    textures = _raw(request, jobs[:_SAMPLE], workshop, known).textures
+    mean: np.ndarray = textures[:, inner_face()].mean(axis=(0, 1), dtype=np.float64)
+    return mean
 
 
 def _faces(
@@ -442,25 +468,16 @@ def _faces(
     known: landmarks.Landmarks,
     aim: np.ndarray,
 ) -> Faces:
-    names: list[str] = []
-    kinds, textures, points, pictures, owners = [], [], [], [], []
-    for job, shown, mean, texture in _raw(request, jobs, workshop, known):
-        owners += [len(names)] * len(shown)
-        names.append(job.name)
-        kinds.append(KINDS.index(job.kind))
-        points.append(mean)
-        textures.append(levels(even(texture, aim)))
-        pictures.append(shown)
-    features, embeddings = workshop.look(np.concatenate(pictures))
-    groups = [np.flatnonzero(np.array(owners) == k) for k in range(len(names))]
+    raw = _raw(request, jobs, workshop, known)
+    features, embeddings = workshop.look(raw.pictures)
     return Faces(
-        names=tuple(names),
-        kinds=np.array(kinds),
-        textures=np.stack(textures),
-        landmarks=np.stack(points).astype(np.float32),
-        embeddings=np.stack([embeddings[group].mean(axis=0) for group in groups]),
+        names=tuple(job.name for job in raw.jobs),
+        kinds=np.array([KINDS.index(job.kind) for job in raw.jobs]),
+        textures=np.stack([levels(even(texture, aim)) for texture in raw.textures]),
+        landmarks=raw.points,
+        embeddings=np.stack([embeddings[raw.owners == k].mean(axis=0) for k in range(len(raw.jobs))]),
         features=features,
-        owners=np.array(owners),
+        owners=raw.owners,
     )
 
 
