@@ -13,6 +13,7 @@ from ifrp_tf.core.types import Tensor
 from ifrp_tf.data import normalised
 from ifrp_tf.data.landmarks import mean_shape
 from ifrp_tf.nn.features import networks as features
+from ifrp_tf.nn.losses import cosine_loss
 from ifrp_tf.nn.spline import Warp
 from ifrp_tf.systems.base import Networks, Player, Step, System, Term
 from ifrp_tf.systems.normalised_face.networks import (
@@ -120,10 +121,7 @@ class NormalisedFace(System):
         rows = max(1, round(self.config.loss.identity_rows * self.config.train.batch_size))
         texture, landmarks = (step.outputs[name][:rows] for name in ("texture", "landmarks"))
         made = self.recogniser(self.warp.render(texture, landmarks), training=False)
-        cosine = ops.sum(
-            ops.normalize(made, axis=-1) * ops.normalize(step.batch["embeddings"][:rows], axis=-1), axis=-1
-        )
-        return 1.0 - ops.mean(cosine)
+        return cosine_loss(made, step.batch["embeddings"][:rows])
 
 
 def _landmarks(step: Step) -> Tensor:

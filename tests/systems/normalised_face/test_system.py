@@ -1,0 +1,137 @@
+import keras
+import numpy as np
+import pytest
+
+from ifrp_tf.core.errors import ConfigError, DataError
+from ifrp_tf.core.presets import preset
+from ifrp_tf.data import normalised
+from ifrp_tf.data.landmarks import mean_shape
+from ifrp_tf.pictures import images
+from ifrp_tf.release import export, load
+from ifrp_tf.systems import base
+from ifrp_tf.systems.base import Step
+from ifrp_tf.systems.normalised_face import data
+from ifrp_tf.systems.normalised_face.networks import build_decoder, build_normaliser
+from ifrp_tf.systems.normalised_face.settings import ModelConfig
+from ifrp_tf.training import run
+
+TOY = preset("normalised_face_toy")
+
+
+@pytest.fixture(scope="module")
+def system(data_dir):
+    made = base.create(TOY.override(["loss.identity=0.5", "train.batch_size=4"]))
+    made.load_frozen(str(data_dir / "weights"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return normalised.drawn(16, 3)
+
+
+def test_the_decoder_begins_with_the_mean_shape_and_is_small_enough_to_ship():
+    decoder = build_decoder(preset("normalised_face").model)
+    assert decoder.count_params() < 4_000_000
+    found = decoder(np.random.default_rng(0).normal(size=(2, 512)).astype("float32"))
+    assert np.abs(np.asarray(found["landmarks"]) - mean_shape()).max() < 0.05
+    assert found["texture"].shape == (2, 128, 128, 3)
+
+
+def test_a_face_and_its_mirror_image_have_the_same_answer():
+    network = build_normaliser(ModelConfig(hidden=16, width=16), None)
+    photo = np.random.default_rng(1).uniform(-1, 1, (1, 128, 128, 3)).astype("float32")
+    a, b = (network(x)["texture"] for x in (photo, photo[:, :, ::-1]))
+    np.testing.assert_allclose(a, b, atol=1e-5)
+    encoder = network.get_layer("encoder")
+    assert not encoder.trainable_variables
+    assert len(network.trainable_variables) == len(network.get_layer("decoder").trainable_variables)
+
+
+def test_the_terms_are_the_papers_and_the_identity_sees_the_rendered_face(system, faces):
+    (player,) = system.players
+    assert [term.name for term in player.terms] == ["landmarks", "texture", "identity"]
+    textures = images.to_model_range(faces.textures[:4])
+    batch = {"landmarks": faces.landmarks[:4], "textures": textures}
+    moved, other = faces.landmarks[:4] + np.float32(0.01), np.asarray(textures) * np.float32(0.5)
+    rendered = system.warp.render(other[:2], moved[:2])
+    batch["embeddings"] = np.concatenate([np.asarray(system.recogniser(rendered))] * 2)
+    outputs = {"landmarks": moved, "texture": other}
+    total, values = player.loss(Step(batch, outputs, {}, 0, None))
+    assert float(values["landmarks"]) == pytest.approx(1e-4, rel=1e-3)
+    weight = system._mask[0, ..., 0]
+    assert weight[64, 64] == pytest.approx(1.2, abs=1e-3)
+    assert weight[0, 0] == pytest.approx(0.2, abs=1e-3)
+    expected = (weight[None, ..., None] * np.abs(0.5 * np.asarray(textures))).mean()
+    assert float(values["texture"]) == pytest.approx(expected, rel=1e-4)
+    assert float(values["identity"]) == pytest.approx(0.0, abs=1e-5)  # half of the batch is looked at
+    weighted = 1000 * values["landmarks"] + values["texture"] + 0.5 * values["identity"]
+    assert float(total) == pytest.approx(float(weighted), rel=1e-5)
+
+
+def test_the_identity_term_reaches_shape_and_texture_through_the_warp(system, faces):
+    """Slopes along one direction against finite differences of the term itself."""
+    tf = pytest.importorskip("tensorflow")
+    random = np.random.default_rng(4)
+    start = {
+        "landmarks": faces.landmarks[:2].astype("float32"),
+        "texture": np.asarray(images.to_model_range(faces.textures[:2])),
+    }
+    batch = {"embeddings": random.normal(size=(2, 128)).astype("float32")}
+
+    def term(values):
+        return system._identity(Step(batch, values, {}, 0, None))
+
+    for name, size in (("landmarks", 2e-3), ("texture", 2e-2)):
+        with tf.GradientTape() as tape:
+            value = {key: tf.convert_to_tensor(x) for key, x in start.items()}
+            tape.watch(value[name])
+            loss = term(value)
+        slope = tape.gradient(loss, value[name]).numpy()
+        along = slope / np.linalg.norm(slope)
+        ends = [float(term({**start, name: start[name] + sign * size * along})) for sign in (1, -1)]
+        assert (ends[0] - ends[1]) / (2 * size) == pytest.approx(np.linalg.norm(slope), rel=0.1), name
+
+
+def test_batches_are_a_function_of_the_step_and_mix_the_sources(faces):
+    config = TOY.override(["train.pictures=80"])
+    first = [[np.asarray(part) for part in batch] for batch in data.batches(faces, config, 0)]
+    later = [[np.asarray(part) for part in batch] for batch in data.batches(faces, config, 4)]
+    assert len(first) == 10
+    for a, b in zip(first[4:], later, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_array_equal(x, y)
+    shapes = np.concatenate([batch[1] for batch in first])
+    kinds = [faces.kinds[np.abs(faces.landmarks - shape).sum(axis=(1, 2)).argmin()] for shape in shapes]
+    assert np.bincount(kinds).tolist() == pytest.approx([10, 10, 20, 40], abs=10)
+    only = data.batches(faces, config.override(["model.sources=averages"]), 0)
+    shape = next(iter(only))[1].numpy()[0]
+    assert faces.kinds[np.abs(faces.landmarks - shape).sum(axis=(1, 2)).argmin()] in (0, 1)
+    arrays = ("textures", "landmarks", "embeddings", "features")
+    kept = {name: getattr(faces, name)[3::4] for name in arrays}
+    bare = normalised.Faces(faces.names[3::4], faces.kinds[3::4], owners=np.arange(4), **kept)
+    with pytest.raises(DataError, match="averages"):
+        data.batches(bare, config.override(["model.sources=averages"]), 0)
+
+
+def test_the_pictures_must_be_of_the_recognisers_side():
+    with pytest.raises(ConfigError, match="data.side=128"):
+        TOY.override(["data.side=64"])
+
+
+@pytest.mark.slow
+def test_sixteen_faces_are_learned_and_the_run_becomes_a_release(tmp_path):
+    config = TOY.override(["train.pictures=4800", "train.epoch_pictures=2400", "model.hidden=128"])
+    config = config.override(["train.learning_rate=0.003", "train.checkpoint_steps=300"])
+    row = run.run(config, "", tmp_path / "run", weights="")
+    assert row["train"]["texture"] < 0.05
+    assert row["train"]["landmarks"] < 2e-5
+    version = export.run(tmp_path / "run", tmp_path / "normalised_face" / "1")
+    loaded = load.load(version)
+    photos = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
+    assert loaded.network(photos).shape == (2, 128, 128, 3)
+    # The second stage starts from the first.
+    second = config.override(["train.pictures=8", "train.epoch_pictures=8", "loss.identity=0.1"])
+    after = run.run(second, "", tmp_path / "second", weights="", initial=str(tmp_path / "run"))
+    assert after["train"]["texture"] < 0.08
+    keras.config.set_dtype_policy("float32")
