@@ -166,14 +166,11 @@ class Normaliser:
             ModelError: the answer is not finite.
         """
         found = self._decoder(features.astype(np.float32), training=False)
-        rendered = self._warp.render(found["texture"], found["landmarks"])
-        try:
-            faces, textures = (
-                images.to_uint8(np.asarray(part, np.float32)) for part in (rendered, found["texture"])
-            )
-        except ImageError as error:
-            raise ModelError(f"The model {self.name} gave no usable answer: {error}") from error
-        return Normalised(faces, textures, np.asarray(found["landmarks"], np.float32))
+        texture, points = (np.asarray(found[name], np.float32) for name in ("texture", "landmarks"))
+        if not (np.isfinite(texture).all() and np.isfinite(points).all()):
+            raise ModelError(f"The model {self.name} gave no usable answer: it is not finite.")
+        faces = np.asarray(self._warp.render(texture, points))
+        return Normalised(images.to_uint8(faces), images.to_uint8(texture), points)
 
     def texture(self, photo: np.ndarray, points: np.ndarray) -> np.ndarray:
         """The texture of a photograph: uint8 [128, 128, 3] of the same and landmarks [68, 2]."""

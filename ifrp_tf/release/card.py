@@ -45,6 +45,8 @@ def write(
     difference: tuple[float, int],
     evaluation: str = "",
     weights: str = "",
+    purpose: str = "",
+    limits: Sequence[str] = ("Styles unlike the training styles give worse answers; see the tables above.",),
 ) -> str:
     """The model card, Markdown.
 
@@ -59,6 +61,8 @@ def write(
         difference: mean and largest change of the answers by float16 storage, levels of 0-255.
         evaluation: Markdown of an evaluation; may be empty.
         weights: name of the weights file in the version folder; empty where there is none.
+        purpose: what it does, part of a sentence, where that is not recovering faces from portraits.
+        limits: of this system, sentences.
 
     Example:
         >>> record = RunRecord({}, {})
@@ -80,13 +84,15 @@ def write(
         fine_tuning=f"`{weights}` (float16); `tools/train.py --initial=FOLDER` starts from this folder"
         if weights
         else "`tools/train.py --initial=FOLDER` starts from this folder: its batch norms are put back",
-        training=_training(config, terms, run),
+        training=_training(config, terms, run, "" if purpose else f"Styles: {config.data.styles}. "),
+        purpose=purpose,
+        limits=limits,
         validation=_validation(run.last.get("validation", {})),
         evaluation=evaluation.strip() or "Not evaluated on the test photographs yet.",
     )
 
 
-def _training(config: Config, terms: Sequence[Term], run: RunRecord) -> str:
+def _training(config: Config, terms: Sequence[Term], run: RunRecord, styles: str) -> str:
     train = config.train
     lines = []
     if run.last:
@@ -98,7 +104,7 @@ def _training(config: Config, terms: Sequence[Term], run: RunRecord) -> str:
     lines.append(
         f"{train.optimizer}, learning rate {train.learning_rate:g} ({train.schedule} schedule), batches of "
         f"{train.batch_size}, {train.dtype}, seed {train.seed}. Loss: {', '.join(weighted)}. "
-        f"Styles: {config.data.styles}. The weights are {average}."
+        f"{styles}The weights are {average}."
     )
     lines += _further_portraits(config)
     packages = run.environment.get("packages", {})

@@ -124,6 +124,7 @@ class System:
         released: name of the network that is averaged, exported and recovered with.
         batch_names: what the tensors of a batch are called, in the order in which the data yield them.
         recovers: whether the released network maps portraits to photographs and can be judged by them.
+        card: `purpose` and `limits` of `release.card.write`, where it does something else.
 
     Example:
         >>> system = create(Config())
@@ -136,6 +137,7 @@ class System:
     released: ClassVar[str]
     batch_names: ClassVar[tuple[str, ...]] = ("portraits", "photos", "transforms")
     recovers: ClassVar[bool] = True
+    card: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -77,3 +77,13 @@ def test_foreign_portraits_and_changes_are_told_where_there_are_any():
     scores = {"model": {"psnr": 17.0, "ssim": 0.6}, "foreign": {"psnr": 15.456, "ssim": 0.5678}}
     last = {"step": 1, "pictures": 16, "epoch": 1, "validation": scores}
     assert "of the same persons | 15.46 | 0.568 |" in card(RunRecord(last, {}))
+
+
+def test_a_system_that_does_something_else_says_what():
+    config = presets.preset("normalised_face")
+    text = card(config=config, **base.create(config).card)
+    assert "frontal, neutral and evenly lit" in text
+    assert "the recogniser does not tell apart" in text
+    for words in ("artistic portrait", "stylised", "Styles"):
+        assert words not in text
+    assert "Styles: train" in card()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -32,12 +32,22 @@ class NormalisedFace(System):
     """A decoder of a recogniser's features: what a person looks like, frontal, neutral and evenly lit."""
 
     name = "normalised_face"
-    method = (
-        "the normalised faces of Cole et al. (2017) from the features of MobileFaceNet, trained by\n`ifrp_tf`"
-    )
+    method = "the decoder of Cole et al. (2017) on MobileFaceNet, trained by `ifrp_tf`"
     released = "normaliser"
     batch_names = ("features", "landmarks", "textures", "embeddings")
     recovers = False
+    card: ClassVar[Mapping[str, Any]] = {
+        "purpose": "Shows what the person in a photograph looks like frontal, neutral and evenly lit, from a\n"
+        "recogniser's features alone",
+        "limits": (
+            "What the recogniser does not tell apart is not shown: moles, scars, hair, jewellery, exact\n"
+            "  colours.",
+            "Faces are soft and drawn to the mean of those trained on: LFW's persons, mostly men of 30 to 60\n"
+            "  in the news, and mostly white studio models. Other faces are shown less well, and lighter or\n"
+            "  darker than they are; white balance inherits this.",
+            "Paintings need a photograph made of them first (`tools/normalise.py --portraits`).",
+        ),
+    }
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
