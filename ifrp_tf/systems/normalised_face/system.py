@@ -42,8 +42,8 @@ class NormalisedFace(System):
         "limits": (
             "What the recogniser does not tell apart is not shown: moles, scars, hair, jewellery, exact\n"
             "  colours.",
-            "Faces are soft and drawn to the mean of those trained on: LFW's persons, mostly men of 30 to 60\n"
-            "  in the news, and mostly white studio models. Other faces are shown less well, and lighter or\n"
+            "Faces are soft and drawn to the mean of those trained on: persons of LFW, mostly men of 30 to\n"
+            "  60 in the news, and mostly white studio models. Others are shown less well, and lighter or\n"
             "  darker than they are; white balance inherits this.",
             "Paintings need a photograph made of them first (`tools/normalise.py --portraits`).",
         ),
