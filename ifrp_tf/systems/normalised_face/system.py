@@ -37,11 +37,11 @@ class NormalisedFace(System):
     batch_names = ("features", "landmarks", "textures", "embeddings")
     recovers = False
     card: ClassVar[Mapping[str, Any]] = {
-        "purpose": "Shows what the person in a photograph looks like frontal, neutral and evenly lit, from a\n"
-        "recogniser's features alone",
+        "purpose": "Shows what the person in a photograph looks like frontal, neutral and evenly lit, from\n"
+        "a recogniser's features alone",
         "limits": (
-            "What the recogniser does not tell apart is not shown: moles, scars, hair, jewellery, exact\n"
-            "  colours.",
+            "What the recogniser does not tell apart is not shown: moles, scars, hair, jewellery,\n"
+            "  exact colours.",
             "Faces are soft and drawn to the mean of those trained on: persons of LFW, mostly men of 30 to\n"
             "  60 in the news, and mostly white studio models. Others are shown less well, and lighter or\n"
             "  darker than they are; white balance inherits this.",
