@@ -66,6 +66,15 @@ def inside(points: np.ndarray, side: int) -> np.ndarray:
     return Delaunay(points).find_simplex(np.stack([x.ravel(), y.ravel()], axis=1)).reshape(side, side) >= 0
 
 
+def face_mask(side: int) -> np.ndarray:
+    """Where the face is in a texture: float32 [side, side], 0 to 1, soft over 4 pixels of 128."""
+    from scipy import ndimage
+
+    hull = inside(mean_shape(), side).astype(np.float32)
+    soft: np.ndarray = ndimage.gaussian_filter(hull, 4.0 * side / 128)
+    return soft
+
+
 @dataclasses.dataclass(frozen=True)
 class Landmarks:
     """What is known of one set of photographs.

@@ -27,7 +27,7 @@ from ifrp_tf.data import landmarks, photos, screening
 from ifrp_tf.data.mesh import FaceMesh
 from ifrp_tf.data.normalised import FORMAT, KINDS, MANIFEST, Faces
 from ifrp_tf.pictures import images
-from ifrp_tf.pictures.membrane import Region
+from ifrp_tf.pictures.membrane import Soft
 
 SHARD = 512
 """Faces of a shard."""
@@ -108,7 +108,7 @@ class Workshop:
 
         self._network = mobilefacenet(weights or None, outputs=("conv_6dw7_7", "embedding"))
         self.warp = Warp(landmarks.mean_shape(), _SIDE)
-        self.region = Region(inner_face())
+        self.soft = Soft(landmarks.face_mask(_SIDE))
         self._mesh: FaceMesh | None = None
 
     def mesh(self, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -370,7 +370,7 @@ def morphs(
     textures = []
     for k in range(count):
         mixed = mix(pool.textures[first[k]], pool.textures[second[k]], float(b[k, 0, 0]))
-        textures.append(workshop.region.composite(pool.textures[behind[k]].astype(np.float64), mixed))
+        textures.append(workshop.soft.composite(pool.textures[behind[k]], mixed))
     made = levels(np.stack(textures))
     features, embeddings = workshop.look(workshop.rendered(made, points))
     return Faces(

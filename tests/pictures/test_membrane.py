@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ifrp_tf.pictures.membrane import Region
+from ifrp_tf.pictures.membrane import Region, Soft
 
 
 @pytest.fixture
@@ -40,3 +40,24 @@ def test_a_hole_up_to_the_border_and_no_hole_at_all():
     values = np.repeat(np.arange(6.0)[None, :, None], 6, axis=0)
     np.testing.assert_allclose(Region(inside).membrane(values)[:, 3:], 2.0, atol=1e-4)
     np.testing.assert_array_equal(Region(np.zeros((6, 6), bool)).membrane(values), values)
+
+
+def test_a_soft_composite_keeps_the_inner_picture_and_the_outer_gradients():
+    random = np.random.default_rng(4)
+    outer, inner = random.uniform(0, 255, (2, 24, 20, 3))
+    np.testing.assert_allclose(Soft(np.ones((24, 20))).composite(outer, inner), inner, atol=1e-6)
+    mask = np.zeros((24, 20))
+    mask[8:16, 6:14] = 1.0
+    soft = Soft(mask)
+    smooth = np.full((24, 20, 3), 200.0)
+    made = soft.composite(outer, smooth)
+    assert np.abs(made - smooth)[10:14, 8:12].max() < 0.15 * np.abs(outer - smooth).max()
+    inner_rows = slice(1, 5)  # outside: the outer picture's second differences, whatever its level
+
+    def laplacian(x):
+        return 4 * x[1:-1, 1:-1] - x[:-2, 1:-1] - x[2:, 1:-1] - x[1:-1, :-2] - x[1:-1, 2:]
+
+    np.testing.assert_allclose(laplacian(made)[inner_rows], laplacian(outer)[inner_rows], atol=1e-3)
+    shifted = soft.composite(outer + 40, smooth)
+    np.testing.assert_allclose(shifted, made, atol=1e-3)  # the surroundings take on the inner colours
+    np.testing.assert_allclose(soft.composite(outer, smooth + 40) - made, 40, atol=1e-3)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import layers, ops
 
-from ifrp_tf.data.landmarks import COUNT, inside, mean_shape
+from ifrp_tf.data.landmarks import COUNT, mean_shape
 from ifrp_tf.nn.features import networks as features
 from ifrp_tf.nn.layers import ResizeConv2D
 from ifrp_tf.systems.normalised_face.settings import SIDE, ModelConfig
@@ -83,11 +82,3 @@ def build_encoder(weights: str | Path | None) -> keras.Model:
     encoder = keras.Model(network.input, flat, name="encoder")
     encoder.trainable = False
     return encoder
-
-
-def face_mask() -> np.ndarray:
-    """Where the face is in a texture: float32 [128, 128], 0 to 1, soft over 4 pixels."""
-    from scipy import ndimage
-
-    soft: np.ndarray = ndimage.gaussian_filter(inside(mean_shape(), SIDE).astype(np.float32), 4.0)
-    return soft

@@ -11,7 +11,7 @@ from keras import ops
 from ifrp_tf.core.config import Config
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.data import normalised
-from ifrp_tf.data.landmarks import mean_shape
+from ifrp_tf.data.landmarks import face_mask, mean_shape
 from ifrp_tf.nn.features import networks as features
 from ifrp_tf.nn.losses import cosine_loss
 from ifrp_tf.nn.spline import Warp
@@ -20,7 +20,6 @@ from ifrp_tf.systems.normalised_face.networks import (
     DECODER,
     STANDARD,
     build_normaliser,
-    face_mask,
 )
 from ifrp_tf.systems.normalised_face.settings import SIDE
 
@@ -55,7 +54,7 @@ class NormalisedFace(System):
         self.recogniser: keras.Model | None = None
         self._weights: str | None = None
         self._built: list[keras.Model] = []
-        self._mask = (face_mask() + OUTSIDE)[None, ..., None]
+        self._mask = (face_mask(SIDE) + OUTSIDE)[None, ..., None]
 
     def load_frozen(self, weights: str) -> None:
         """Reads MobileFaceNet: the encoder, and where the identity term is used its judge."""
