@@ -158,9 +158,20 @@ def run(request: Request, *, say: Callable[[str], object] = logging.info) -> Non
         say: gets a line a shard, and a summary.
 
     Raises:
-        ConfigError: the output folder holds something else.
+        ConfigError: the output folder holds something else, or another process is at work in it.
         DataError: there are no photographs, landmarks or weights, or too few persons.
     """
+    try:
+        with files.locked(Path(request.output) / ".lock"):
+            _run(request, say)
+    except BlockingIOError as error:
+        raise ConfigError(
+            f"Expected a folder of its own as `output`. Received: {request.output}, in which another process "
+            "is at work."
+        ) from error
+
+
+def _run(request: Request, say: Callable[[str], object]) -> None:
     output = Path(request.output)
     key = _key(request)
     known = _known(output, key)
@@ -509,7 +520,7 @@ def _known(output: Path, key: str) -> dict[str, Any] | None:
                 return found
             break
     else:
-        if not output.is_dir() or not any(output.iterdir()):
+        if not any(path.name != ".lock" for path in output.iterdir()):
             return None
     raise ConfigError(
         f"Expected an empty folder, or one of the same request. Received: {output} holds another.",

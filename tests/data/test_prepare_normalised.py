@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from ifrp_tf.core import files
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.data import landmarks, prepare_normalised, toy_faces
 from ifrp_tf.data.normalised import KINDS, Faces, drawn
@@ -133,7 +134,9 @@ def test_the_shards_hold_whom_they_may_and_an_interrupted_run_goes_on(folders, m
     assert faces.mean_face.shape == (128, 128, 3)
     for k, kind in enumerate(faces.kinds):  # every picture of a person belongs to the average
         assert (faces.owners == k).sum() == (3 + int(faces.names[k][-1]) % 2 if kind == 0 else 1)
-    with pytest.raises(ConfigError, match="`output`"):
+    with files.locked(folders / "shards" / ".lock"), pytest.raises(ConfigError, match="another process"):
+        prepare_normalised.run(request)
+    with pytest.raises(ConfigError, match="holds another"):
         prepare_normalised.run(prepare_normalised.dataclasses.replace(request, seed=2))
     shard = folders / "shards" / "morphs-00000.npz"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
