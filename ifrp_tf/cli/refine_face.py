@@ -12,20 +12,27 @@ that of the faces in the folder. Exit code: 0 all good, 1 some pictures failed, 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ifrp_tf.cli.command import option
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ifrp_tf.recovery.each import Made
+    from ifrp_tf.recovery.texture import Textures
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-    """What `refine_face` is asked for.
+class TextureRequest:
+    """What the two commands of texture inference are asked for.
 
     Attributes:
-        input: A file, a folder or a pattern.
+        input: A file, a folder or a pattern: aligned faces.
         output: Folder for the answers.
         faces: Folder of sharp, aligned photographs of faces.
-        model: A released model that made the pictures soft: the faces are softened by it; empty: by a blur.
         weights: Folder of VGG-19's and dlib's weights.
         iterations: Of the search.
         database: Faces to use, at most.
@@ -37,13 +44,64 @@ class Request:
     input: str
     output: str
     faces: str = "data/faces/webmorph"
-    model: str = ""
     weights: str = "data/weights"
     iterations: int = option(80, low=1)
     database: int = option(160, low=2)
     time_limit: float = option(0.0, low=0)
     cache: str = "data/textures"
     overwrite: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """What the search may take, seconds."""
+        return self.time_limit or float("inf")
+
+    def answer(
+        self,
+        make: Callable[[Textures], Callable[[np.ndarray, Path], Made]],
+        also: Callable[[Path], Path | None] = lambda _: None,
+    ) -> int:
+        """Makes an answer for each picture.
+
+        Args:
+            make: from the database to what makes the answer, as of `each`.
+            also: as of `each`.
+
+        Returns:
+            The exit code.
+        """
+        from ifrp_tf.recovery.each import each
+        from ifrp_tf.recovery.texture import Textures
+
+        textures = Textures(
+            self.faces,
+            self.weights,
+            iterations=self.iterations,
+            count=self.database,
+            cache=self.cache or None,
+        )
+        given = {**vars(self), "input": "", "output": "", "overwrite": False, "cache": ""}
+        return each(
+            self.input,
+            self.output,
+            make(textures),
+            settings=f"{type(self).__module__} {given}",
+            method="texture inference",
+            also=also,
+            overwrite=self.overwrite,
+            say=print,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request(TextureRequest):
+    """What `refine_face` is asked for.
+
+    Attributes:
+        model: A released model that made the pictures soft: the faces are softened by it; empty: by a blur.
+    """
+
+    model: str = ""
 
 
 def run(request: Request) -> int:
@@ -52,36 +110,16 @@ def run(request: Request) -> int:
 
     files.require(request.input, request.faces, request.model)
     with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
-        import numpy as np
-
-        from ifrp_tf.recovery.each import Made, each
-        from ifrp_tf.recovery.texture import Textures, squared
-
-    textures = Textures(
-        request.faces,
-        request.weights,
-        iterations=request.iterations,
-        count=request.database,
-        cache=request.cache or None,
-    )
-    soften = None
-    if request.model:
         from ifrp_tf.recovery.recoverer import Recoverer
+        from ifrp_tf.recovery.texture import squared
 
-        soften = Recoverer.load(request.model).recover_batch
+    soften = Recoverer.load(request.model).recover_batch if request.model else None
 
-    def make(pixels: np.ndarray, path: Path) -> Made:
-        limit = request.time_limit or float("inf")
-        done = textures.refine(squared(pixels), soften=soften, seconds=limit)
-        return {"refined": done.picture}, done.report
+    def refine(textures: Textures) -> Callable[[np.ndarray, Path], Made]:
+        def make(pixels: np.ndarray, path: Path) -> Made:
+            done = textures.refine(squared(pixels), soften=soften, seconds=request.seconds)
+            return {"refined": done.picture}, done.report
 
-    given = {**vars(request), "input": "", "output": "", "overwrite": False, "cache": ""}
-    return each(
-        request.input,
-        request.output,
-        make,
-        settings=f"refine_face {given}",
-        method="texture inference",
-        overwrite=request.overwrite,
-        say=print,
-    )
+        return make
+
+    return request.answer(refine)

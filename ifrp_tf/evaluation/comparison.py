@@ -203,7 +203,7 @@ class Bench:
     def _is_solved(self, entry: Entry) -> bool:
         from ifrp_tf.systems import base
 
-        return not base.create(configuration(entry, self.request.pictures)).players
+        return isinstance(base.create(configuration(entry, self.request.pictures)), base.Solved)
 
     def _solver(self, entry: Entry) -> tuple[Recover, str]:
         from ifrp_tf.systems import base

@@ -221,7 +221,7 @@ class Textures:
         weights = chosen.astype(np.float32)
         wanted = {layer: np.tensordot(weights, complete[layer], axes=1) for layer in LAYERS}
         scales = {layer: gram.norms(complete[layer]) for layer in LAYERS}
-        targets = self._system.targets(start, wanted, scales, free)
+        targets = self._system.towards(start, wanted, scales, free)
         iterations = self._config.model.iterations
         found, losses = solve.minimise(self._slope, start, targets, iterations=iterations, seconds=seconds)
         return np.asarray(TextureInference.composed(found, targets)), losses
@@ -276,13 +276,26 @@ def squared(pixels: np.ndarray) -> np.ndarray:
     return framing.letterbox(pixels, SIDE)
 
 
-def hidden_by(mask: str | Path, picture: Path, shape: tuple[int, int]) -> np.ndarray:
+def mask_of(mask: str | Path, picture: Path, source: str | Path) -> Path:
+    """Where the mask of a picture is.
+
+    Args:
+        mask: a picture, or a folder that mirrors the tree of the pictures: `<stem>.png` for each.
+        picture: path of the picture.
+        source: the folder in which pictures are looked for, or a file or pattern.
+    """
+    if not Path(mask).is_dir():
+        return Path(mask)
+    inner = picture.relative_to(source) if Path(source).is_dir() else Path(picture.name)
+    return Path(mask) / inner.with_suffix(".png")
+
+
+def hidden_by(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """What a mask hides of a picture, in the frame of the networks.
 
     Args:
-        mask: a picture, white where the other one is hidden, or a folder with `<stem>.png`.
-        picture: path of the picture.
-        shape: its height and width, pixels; the mask has the same.
+        path: of the mask, white where the picture is hidden.
+        shape: height and width of the picture, pixels; the mask has the same.
 
     Returns:
         Bool [128, 128].
@@ -290,7 +303,6 @@ def hidden_by(mask: str | Path, picture: Path, shape: tuple[int, int]) -> np.nda
     Raises:
         ImageError: there is no such mask, or it has another size.
     """
-    path = Path(mask) / f"{picture.stem}.png" if Path(mask).is_dir() else Path(mask)
     if not path.is_file():
         raise ImageError("no_mask", f"Expected the mask {str(path)!r}. Received: no such file.")
     levels = images.read(path).pixels

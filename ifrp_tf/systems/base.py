@@ -171,11 +171,7 @@ class System:
 
     @property
     def players(self) -> Sequence[Player]:
-        """In the order in which they are trained within a step; none for a system that trains nothing.
-
-        Such a system has `fit(photos)`, `targets(portraits, photos)` and `objective(answers, targets)`, which
-        `training/solve.py` minimises for every portrait.
-        """
+        """In the order in which they are trained within a step; none for a `Solved` system."""
         raise NotImplementedError
 
     def forward(self, networks: Networks, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -261,6 +257,33 @@ class System:
         if critics:
             names += [f"{player.name}_updates" for player in (*critics, self.main)]
         return names
+
+
+class Solved(System):
+    """A system that has no network of its own and trains nothing: every answer minimises `objective`.
+
+    `training/solve.py` does so.
+    """
+
+    released = ""
+
+    def build(self) -> dict[str, keras.Model]:
+        """None."""
+        return {}
+
+    @property
+    def players(self) -> Sequence[Player]:
+        """None."""
+        return ()
+
+    def objective(self, answers: Tensor, targets: Mapping[str, Any]) -> Tensor:
+        """The loss of answers, a float32 scalar in `keras.ops`.
+
+        Args:
+            answers: float32 [N, S, S, 3] in [-1, 1].
+            targets: what they are to agree with, tensors by name.
+        """
+        raise NotImplementedError
 
 
 def create(config: Config) -> System:

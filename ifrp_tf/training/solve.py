@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 from scipy import optimize
 
+from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import TrainingError
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.training.loop import is_jax
@@ -18,17 +19,29 @@ MEMORY = 20
 """Pairs of steps and gradients that L-BFGS remembers."""
 
 
+class Recovering(Protocol):
+    """A `Solved` system whose answers need nothing but the portrait, such as `systems.gatys`."""
+
+    config: Config
+
+    def targets(self, portraits: Any, photos: Any | None = None) -> Mapping[str, Tensor]:
+        """What the answers to portraits are to agree with."""
+
+    def objective(self, answers: Tensor, targets: Mapping[str, Any]) -> Tensor:
+        """The loss of answers."""
+
+
 def recover(
-    system: Any,
+    system: Recovering,
     portraits: np.ndarray,
     photos: np.ndarray | None = None,
     *,
     seen: Callable[[int], object] | None = None,
 ) -> np.ndarray:
-    """The answers of a system with an `objective`, one optimisation for each portrait.
+    """The answers of a system, one optimisation for each portrait.
 
     Args:
-        system: such as `systems.gatys`, its frozen networks loaded and fitted to photographs.
+        system: its frozen networks loaded, fitted to photographs.
         portraits: float32 [N, S, S, 3] in [-1, 1]; where an answer begins.
         photos: the true photographs, for objectives that cheat.
         seen: called with the number of answers that are done.

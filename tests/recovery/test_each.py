@@ -21,6 +21,8 @@ def folder(tmp_path):
 
 
 def run(folder, asked, settings="s", **options):
+    """Of the tree `in`; what was made is named in `asked`."""
+
     def make(pixels, path):
         asked.append(path.name)
         if path.name == "c.png":
@@ -64,6 +66,42 @@ def test_what_is_there_is_not_made_again(folder):
     asked.clear()
     run(folder, asked, settings="others", overwrite=True)
     assert asked == ["a.png", "c.png", "b.png"]
+
+
+def test_two_pictures_with_one_stem_have_two_answers(folder):
+    images.write_png(folder / "in" / "a.webp.png", np.full((64, 64, 3), 200, np.uint8))
+    (folder / "in" / "a.webp.png").rename(folder / "in" / "a.jpg")
+    _, said, rows = run(folder, [])
+    assert said.startswith("3 made")
+    assert [row["outputs"] for row in rows[:2]] == [["a_jpg_inverted.png"], ["a_png_inverted.png"]]
+    assert images.read(folder / "out" / "a_jpg_inverted.png").pixels.max() == 55
+    assert images.read(folder / "out" / "a_png_inverted.png").pixels.max() == 255
+
+
+def test_an_answer_is_made_again_when_its_mask_has_changed(folder):
+    mask, asked = folder / "mask", []
+    mask.write_bytes(b"1")
+    run(folder, asked, also=lambda path: mask if path.name == "a.png" else None)
+    mask.write_bytes(b"2")
+    asked.clear()
+    run(folder, asked, also=lambda path: mask if path.name == "a.png" else None)
+    assert asked == ["a.png", "c.png"]
+
+
+def test_a_run_that_is_stopped_keeps_what_an_earlier_one_made(folder):
+    run(folder, [])
+    images.write_png(folder / "in" / "a.png", np.full((64, 64, 3), 9, np.uint8))
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, Stopping())
+    asked = []
+    run(folder, asked)
+    assert asked == ["c.png"]
+
+
+class Stopping(list):
+    def append(self, name):
+        if name == "c.png":
+            raise KeyboardInterrupt
 
 
 def test_nothing_to_read_is_an_error(tmp_path):

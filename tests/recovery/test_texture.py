@@ -7,7 +7,7 @@ from ifrp_tf.core.errors import DataError, ImageError
 from ifrp_tf.data import toy_faces
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery import texture
-from ifrp_tf.recovery.texture import Textures, hidden_by
+from ifrp_tf.recovery.texture import Textures, hidden_by, mask_of
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +76,14 @@ def test_masks_are_found_by_name_and_must_have_the_size_of_the_picture(tmp_path)
     levels = np.zeros((60, 40, 3), np.uint8)
     levels[:30] = 255
     images.write_png(tmp_path / "ann.png", levels)
-    hidden = hidden_by(tmp_path, tmp_path / "photos" / "ann.jpg", (60, 40))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    assert mask_of(tmp_path, photos / "inner" / "ann.jpg", photos) == tmp_path / "inner" / "ann.png"
+    hidden = hidden_by(mask_of(tmp_path, photos / "ann.jpg", photos), (60, 40))
     assert hidden[:60, 40:90].all()
     assert not hidden[70:].any()
     assert not hidden[:, :15].any(), "what is beside the picture is not hidden"
     with pytest.raises(ImageError, match=r"40 x 61.*Received: 40 x 60"):
-        hidden_by(tmp_path / "ann.png", tmp_path / "x.jpg", (61, 40))
+        hidden_by(mask_of(tmp_path / "ann.png", photos / "x.jpg", photos), (61, 40))
     with pytest.raises(ImageError, match="no such file"):
-        hidden_by(tmp_path, tmp_path / "bob.jpg", (60, 40))
+        hidden_by(mask_of(tmp_path, photos / "bob.jpg", photos), (60, 40))

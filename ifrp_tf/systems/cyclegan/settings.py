@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from ifrp_tf.core.config import Config, DataConfig, TrainConfig, within
+from ifrp_tf.core.config import Config, within
 from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.systems import equal_terms
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,11 +71,9 @@ def cyclegan() -> Config:
     """Three eighths of the paper's width, four blocks, half the side: the paper's costs 160 GMAC."""
     return Config(
         system="cyclegan",
-        data=DataConfig(styles="paper_train", degrade=0.0, strength=1.0),
+        data=equal_terms.data(),
         model=ModelConfig(width=24, blocks=4, critic_width=32, reduce=2),
-        train=TrainConfig(
-            optimizer="adam", learning_rate=2e-4, batch_size=8, pictures=40_000, ema=0.999, dtype="bfloat16"
-        ),
+        train=equal_terms.train(2e-4),
     )
 
 
@@ -82,18 +81,9 @@ def cyclegan_toy() -> Config:
     """Drawn faces of 32 x 32 pixels: for tests and for trying things out."""
     return Config(
         system="cyclegan",
-        data=DataConfig(
-            side=32, validation_count=32, max_angle=0.0, max_scale=0.0, max_shift=0.0, degrade=0.0
-        ),
+        data=equal_terms.toy_data(),
         model=ModelConfig(width=8, blocks=1, critic_width=8, pool=16),
-        train=TrainConfig(
-            optimizer="adam",
-            learning_rate=5e-4,
-            batch_size=8,
-            pictures=3_200,
-            epoch_pictures=1_600,
-            ema=0.98,
-        ),
+        train=equal_terms.toy_train(5e-4),
     )
 
 

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
-from ifrp_tf.core.config import Config, DataConfig, within
+from ifrp_tf.core.config import Config, within
+from ifrp_tf.systems import equal_terms
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class LossConfig:
 
 def gatys() -> Config:
     """VGG-19 up to relu3_2 and 100 iterations in place of relu5_1 and 500."""
-    return Config(system="gatys", data=DataConfig(styles="paper_train", degrade=0.0, strength=1.0))
+    return Config(system="gatys", data=equal_terms.data())
 
 
 PRESETS: dict[str, Callable[[], Config]] = {"gatys": gatys}

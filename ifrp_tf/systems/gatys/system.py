@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from keras import ops
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.nn.features import networks as features
 from ifrp_tf.nn.losses import gram
-from ifrp_tf.systems.base import Player, System
+from ifrp_tf.systems.base import Solved
 
 STYLE_LAYERS = ("block1_conv1", "block2_conv1", "block3_conv1")
 CONTENT_LAYER = "block3_conv2"
@@ -19,12 +19,11 @@ PHOTOS = 256
 """Photographs whose Gram matrices are averaged."""
 
 
-class Gatys(System):
-    """Has no network of its own and trains nothing: an answer minimises `objective`."""
+class Gatys(Solved):
+    """The features of the portrait, the Gram matrices of photographs."""
 
     name = "gatys"
     method = "style transfer by optimisation (Gatys, Ecker and Bethge 2016) with `ifrp_tf`"
-    released = ""
 
     vgg: keras.Model | None = None
     styles: Mapping[str, np.ndarray] | None = None
@@ -33,15 +32,6 @@ class Gatys(System):
         """Reads VGG-19."""
         layers = (*STYLE_LAYERS, CONTENT_LAYER)
         self.vgg = features.vgg19(weights or None, outputs=layers, dtype="float32", side=None)
-
-    def build(self) -> dict[str, keras.Model]:
-        """None."""
-        return {}
-
-    @property
-    def players(self) -> Sequence[Player]:
-        """None."""
-        return ()
 
     def architecture(self) -> str:
         """What a table says of the method."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from ifrp_tf.core.config import Config, DataConfig, TrainConfig, within
+from ifrp_tf.core.config import Config, within
 from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.systems import equal_terms
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,11 +60,9 @@ def mgan() -> Config:
     """The decoder of relu3_4, the paper's three styles."""
     return Config(
         system="mgan",
-        data=DataConfig(styles="paper_train", degrade=0.0, strength=1.0),
+        data=equal_terms.data(),
         model=ModelConfig(),
-        train=TrainConfig(
-            optimizer="adam", learning_rate=1e-3, batch_size=8, pictures=40_000, ema=0.999, dtype="bfloat16"
-        ),
+        train=equal_terms.train(1e-3),
     )
 
 
@@ -71,18 +70,9 @@ def mgan_toy() -> Config:
     """Drawn faces of 32 x 32 pixels: for tests and for trying things out; needs VGG-19's weights."""
     return Config(
         system="mgan",
-        data=DataConfig(
-            side=32, validation_count=32, max_angle=0.0, max_scale=0.0, max_shift=0.0, degrade=0.0
-        ),
+        data=equal_terms.toy_data(),
         model=ModelConfig(width=32, critic_width=8),
-        train=TrainConfig(
-            optimizer="adam",
-            learning_rate=1e-3,
-            batch_size=8,
-            pictures=3_200,
-            epoch_pictures=1_600,
-            ema=0.98,
-        ),
+        train=equal_terms.toy_train(1e-3),
     )
 
 

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
-from ifrp_tf.core.config import Config, DataConfig, TrainConfig, within
+from ifrp_tf.core.config import Config, within
 from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.systems import equal_terms
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,11 +62,9 @@ def pix2pix() -> Config:
     """Half the paper's width (10.5 of 41.8 million parameters, a quarter of the work), the paper's styles."""
     return Config(
         system="pix2pix",
-        data=DataConfig(styles="paper_train", degrade=0.0, strength=1.0),
+        data=equal_terms.data(),
         model=ModelConfig(width=32, critic_width=32),
-        train=TrainConfig(
-            optimizer="adam", learning_rate=2e-4, batch_size=8, pictures=40_000, ema=0.999, dtype="bfloat16"
-        ),
+        train=equal_terms.train(2e-4),
     )
 
 
@@ -73,18 +72,9 @@ def pix2pix_toy() -> Config:
     """Drawn faces of 64 x 64 pixels: learns in minutes on two CPU cores, needs no data at all."""
     return Config(
         system="pix2pix",
-        data=DataConfig(
-            side=64, validation_count=32, max_angle=0.0, max_scale=0.0, max_shift=0.0, degrade=0.0
-        ),
+        data=equal_terms.toy_data(64),
         model=ModelConfig(width=8, critic_width=8),
-        train=TrainConfig(
-            optimizer="adam",
-            learning_rate=1e-3,
-            batch_size=16,
-            pictures=4_800,
-            epoch_pictures=1_600,
-            ema=0.98,
-        ),
+        train=equal_terms.toy_train(1e-3, batch_size=16, pictures=4_800),
     )
 
 

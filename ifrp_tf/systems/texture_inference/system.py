@@ -7,7 +7,7 @@ combination of the complete ones is what the answer is to have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ from keras import ops
 
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.nn.features import networks as features
-from ifrp_tf.systems.base import Player, System
+from ifrp_tf.systems.base import Solved
 from ifrp_tf.systems.texture_inference import gram
 
 LAYERS = ("block1_conv1", "block2_conv1", "block3_conv1")
@@ -29,27 +29,17 @@ _SIGMA = 2.0
 _BATCH = 16
 
 
-class TextureInference(System):
-    """Has no network of its own and trains nothing: an answer minimises `objective`."""
+class TextureInference(Solved):
+    """The low frequencies of a face, the Gram matrices of others; `recovery/texture.py` has the faces."""
 
     name = "texture_inference"
     method = "texture inference (Saito, Wei, Hu, Nagano and Li 2017) with `ifrp_tf`"
-    released = ""
 
     vgg: keras.Model | None = None
 
     def load_frozen(self, weights: str) -> None:
         """Reads VGG-19."""
         self.vgg = features.vgg19(weights or None, outputs=LAYERS, dtype="float32", side=None)
-
-    def build(self) -> dict[str, keras.Model]:
-        """None."""
-        return {}
-
-    @property
-    def players(self) -> Sequence[Player]:
-        """None."""
-        return ()
 
     def architecture(self) -> str:
         """What a table says of the method."""
@@ -76,7 +66,7 @@ class TextureInference(System):
                 parts[layer].append(ops.convert_to_numpy(found))
         return {layer: np.concatenate(found) for layer, found in parts.items()}
 
-    def targets(
+    def towards(
         self,
         start: np.ndarray,
         wanted: Mapping[str, np.ndarray],

@@ -100,7 +100,7 @@ def asked(system, start, wanted_of, free):
     everything = np.ones((SIDE, SIDE))
     wanted = system.grams(wanted_of, everything)
     scales = {layer: gram.norms(wanted[layer]) for layer in LAYERS}
-    return system.targets(start, {layer: wanted[layer][0] for layer in LAYERS}, scales, free)
+    return system.towards(start, {layer: wanted[layer][0] for layer in LAYERS}, scales, free)
 
 
 def test_the_loss_of_what_is_wanted_is_nothing(system):
