@@ -37,6 +37,7 @@ class Request:
         descriptor: What compares faces; none: no FRR.
         weights: Folder with the frozen networks' weights.
         initial: What every row starts from, as in tools/train.py.
+        insist: Take the photographs as they are, even if they are no crops of faces.
         dry_run: Print the commands of every row and stop.
     """
 
@@ -53,6 +54,7 @@ class Request:
     descriptor: Literal["dlib", "none"] = "dlib"
     weights: str = "data/weights"
     initial: str = ""
+    insist: bool = False
     dry_run: bool = False
 
 
@@ -61,16 +63,20 @@ def run(request: Request) -> int:
     from ifrp_tf.core import runtime
     from ifrp_tf.evaluation.ablation.tables import configurations
 
-    configurations(
+    _, configs = configurations(
         request.table, base=request.base, settings=request.set, pictures=request.pictures, data=request.data
     )
     with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
         from ifrp_tf.evaluation.ablation import run
+        from ifrp_tf.recovery import crops
 
     given = {name: value for name, value in vars(request).items() if name != "dry_run"}
     asked = run.Request(**{"settings" if name == "set" else name: value for name, value in given.items()})
     if request.dry_run:
         print("\n".join(command for job in run.plan(asked)[1] for command in job.commands))
         return 0
+    if request.data and not request.insist:
+        crop = next(iter(configs.values())).data.crop
+        crops.check(request.data, crop=crop, detector=crops.quick_detector())
     logging.set_verbosity(logging.INFO)
     return run.run(asked, say=print)

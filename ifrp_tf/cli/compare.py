@@ -33,5 +33,9 @@ def run(request: Request) -> int:
     files.require(request.data, request.faces, request.sketches)
     with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
         from ifrp_tf.evaluation import comparison
+        from ifrp_tf.recovery import crops
+    if not request.insist:
+        for photographs in (request.data, request.faces):
+            crops.check(photographs, detector=crops.quick_detector())
     logging.set_verbosity(logging.INFO)
     return comparison.run(request, say=print)

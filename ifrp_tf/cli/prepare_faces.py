@@ -81,4 +81,4 @@ def _align(request: Request) -> int:
     with runtime.start_up():
         from ifrp_tf.recovery import crops, detection
     detector = detection.DETECTORS[request.detector]()
-    return crops.align(request.input, request.output, side=request.side, detector=detector)
+    return crops.align(request.input, request.output, side=request.side, detector=detector, say=print)

@@ -42,6 +42,7 @@ class Request:
         weights: Folder with the VGG-19 archive.
         save_seconds: Between two checkpoints.
         seed: Of everything random.
+        insist: Take the photographs as they are, even if they are no crops of faces.
     """
 
     styles: tuple[str, ...]
@@ -56,6 +57,7 @@ class Request:
     weights: str = "data/weights"
     save_seconds: float = option(120.0, low=0.0)
     seed: int = option(1, low=0)
+    insist: bool = False
 
 
 def run(request: Request) -> int:
@@ -64,7 +66,10 @@ def run(request: Request) -> int:
 
     files.require(*request.styles, request.photos, request.output if request.add else "")
     with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
+        from ifrp_tf.recovery import crops
         from ifrp_tf.systems.style_bank.files import read_styles
+    if not request.insist:
+        crops.check(request.photos, detector=crops.quick_detector())
     count = len(read_styles(request.styles))
     logging.set_verbosity(logging.INFO)
     train_bank(

@@ -230,6 +230,8 @@ class Bench:
             f"--weights={self.request.weights}",
         ]
         flags += [f"--run_dir={self.folder / name}", *(f"--set={one}" for one in given)]
+        if self.request.insist:
+            flags.append("--insist")
         job = training_row.Job(name, Row(changes={}), config, self.folder / name, tuple(flags), {})
         training_row.check(job)
         training_row.train(job)

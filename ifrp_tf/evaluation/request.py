@@ -91,6 +91,7 @@ class ComparisonRequest:
         weights: Folder with the frozen networks' weights.
         descriptor: What compares faces; none: no FRR.
         output: Markdown file; default RUN_DIR/table.md.
+        insist: Take the photographs as they are, even if they are no crops of faces.
     """
 
     table: Literal["main"] = "main"
@@ -105,6 +106,7 @@ class ComparisonRequest:
     weights: str = "data/weights"
     descriptor: Literal["dlib", "none"] = "dlib"
     output: str = ""
+    insist: bool = False
 
     def __post_init__(self) -> None:
         if self.pictures < 1 or self.limit < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ifrp_tf.pictures import framing, images
 from ifrp_tf.pictures.geometry import cut
 from ifrp_tf.recovery import detection
 from ifrp_tf.recovery.detectors import Detector
+from ifrp_tf.recovery.manifest import plan
 
 SAMPLE = 6
 """Photographs of a folder that `check` looks at."""
@@ -77,15 +79,24 @@ def _strange(pixels: np.ndarray, detector: Detector | None) -> str:
     return ""
 
 
-def align(source: str | Path, output: str | Path, *, side: int, detector: Detector) -> int:
-    """Cuts every face out of photographs, upright, in the frame of data/faces, and prints what was left out.
+def align(
+    source: str | Path,
+    output: str | Path,
+    *,
+    side: int,
+    detector: Detector,
+    say: Callable[[str], object] = logging.info,
+) -> int:
+    """Cuts every face out of photographs, upright, in the frame of data/faces.
 
     Args:
         source: folder of photographs, searched recursively.
         output: gets `<stem>.png`, and `<stem>_face2.png` and so on, from the left to the right; the tree, in
-            which a folder may be a person, is mirrored. Existing files are replaced.
+            which a folder may be a person, is mirrored. Existing files are replaced. Where two photographs
+            share a stem, the suffix joins it.
         side: of the crops, pixels. Faces of less than half of that are left out.
         detector: finds the faces.
+        say: gets what was cut out and left out.
 
     Returns:
         The exit code: 0, or 1 where files could not be read as pictures or no face was found at all.
@@ -96,8 +107,9 @@ def align(source: str | Path, output: str | Path, *, side: int, detector: Detect
     root, target = Path(source), Path(output)
     cut_out = small = unreadable = 0
     without = []
-    paths = images.list_pictures(root, exclude=target)
-    for path in paths:
+    jobs = plan([(root, images.list_pictures(root, exclude=target))], target)
+    for job in jobs:
+        path = job.path
         try:
             pixels = images.read(path).pixels
         except ImageError as error:
@@ -109,14 +121,13 @@ def align(source: str | Path, output: str | Path, *, side: int, detector: Detect
         small += len(places) - len(large)
         if not places:
             without.append(path)
-        inside = path.relative_to(root) if root.is_dir() else Path(path.name)
         for number, place in enumerate(large, 1):
-            name = inside.with_name(f"{inside.stem}{f'_face{number}' if number > 1 else ''}.png")
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            images.write_png(target / name, cut(pixels, place, side))
+            crop = target / f"{job.stem}{f'_face{number}' if number > 1 else ''}.png"
+            crop.parent.mkdir(parents=True, exist_ok=True)
+            images.write_png(crop, cut(pixels, place, side))
         cut_out += len(large)
-    print(  # noqa: T201
-        f"{len(paths):,} files: {cut_out:,} faces cut out, {small:,} below {side / 2:g} pixels left out, "
+    say(
+        f"{len(jobs):,} files: {cut_out:,} faces cut out, {small:,} below {side / 2:g} pixels left out, "
         f"{len(without):,} pictures without a face{f', such as {without[0]}' if without else ''}, "
         f"{unreadable:,} unreadable; {target}"
     )

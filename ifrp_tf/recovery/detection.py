@@ -18,6 +18,7 @@ _LEVELS = (96, 192, 416, 864)  # longest sides that are searched, pixels: mtcnn 
 _WORTH = 0.7  # of the longest side is enough to see the smallest faces that are recovered
 _PADDING = ((100, 0.5), (300, 0.25))  # of levels up to so many pixels: a tight face has no surround
 _CANVAS = 128  # in which a candidate is found again: the face is 64 pixels high
+_OTHER = 88  # in which what was found with lowered thresholds must be found once more
 _MOST = 64  # candidates of a picture that are looked at again
 _WORST_FIT = 0.2
 _TILTED = 75.0  # degrees from upright at which a face in its frame is none, or another way up
@@ -125,6 +126,7 @@ def again(
     least: float,
     treatment: str = "",
     ways: Sequence[int] = _UPRIGHT,
+    side: int = _CANVAS,
 ) -> list[Face]:
     """Looks into frames, laid upright, for the face that each may hold.
 
@@ -137,6 +139,7 @@ def again(
         treatment: as in `Step`.
         ways: by how many degrees further each frame may be turned. The best answer wins, over one that is
             upright in the picture only by the detector's margin: most pictures are.
+        side: of what the detector sees of each, pixels; the face is half as high.
 
     Returns:
         The faces, their places made exact; at most as many as places.
@@ -147,7 +150,7 @@ def again(
     for start in range(0, len(places), step):
         frames = [place.widened(SURROUND) for place in places[start : start + step]]
         views = [
-            cut(pixels, replace(frame, angle=frame.angle + way), _CANVAS) for frame in frames for way in ways
+            cut(pixels, replace(frame, angle=frame.angle + way), side) for frame in frames for way in ways
         ]
         canvases = np.stack([_treated(view, treatment) for view in views])
         answers = iter(_confirmed(canvases, detector))
@@ -156,7 +159,7 @@ def again(
             for way in ways:
                 candidate = next(answers)
                 if candidate is not None and candidate.score >= least:
-                    points = replace(frame, angle=frame.angle + way).to_picture(candidate.landmarks / _CANVAS)
+                    points = replace(frame, angle=frame.angle + way).to_picture(candidate.landmarks / side)
                     faces += _face(Candidate(points, candidate.score), name)
             if faces:
                 found.append(max(faces, key=lambda face: _score(face) + margin * _is_upright(face)))
@@ -230,12 +233,13 @@ def find(pixels: np.ndarray, detector: Detector, turn: int | None = None) -> lis
     found: list[Face] = []
     for step in getattr(detector, "steps", Mtcnn.steps):
         if not any(face.place.side > _ALONE * max(pixels.shape[:2]) for face in found if face.place):
-            found += _asked(pixels, search(pixels, detector, step, ways), detector, step, ways)
+            seen = _asked(pixels, search(pixels, detector, step, ways), detector, step, ways)
+            found += _seen_again(seen, pixels, detector, step)
     for step in getattr(detector, "retries", Mtcnn.retries):
         if found:
             break
         seen = [face for face in search(pixels, detector, step, ways) if _prominent(face, pixels)]
-        found = _asked(pixels, seen, detector, step, ways)
+        found = _seen_again(_asked(pixels, seen, detector, step, ways), pixels, detector, step)
     return _by_column(suppress(found))
 
 
@@ -254,6 +258,18 @@ def _asked(
         places = [face.place] if face.place is not None else []
         upright += again(pixels, places, detector, step.name, step.least, step.treatment, ways) or [face]
     return upright
+
+
+def _seen_again(found: Sequence[Face], pixels: np.ndarray, detector: Detector, step: Step) -> list[Face]:
+    """Of what lowered thresholds find, the faces that are there at a second size, too: strokes are not."""
+    if not step.relaxed or step.every_way:
+        return list(found)
+    return [
+        face
+        for face in found
+        if face.place is not None
+        and again(pixels, [face.place], detector, step.name, step.least, step.treatment, side=_OTHER)
+    ]
 
 
 def _turned_back(face: Face, upright: np.ndarray, pixels: np.ndarray, turn: int) -> Face:

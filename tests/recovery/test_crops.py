@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from helpers import ROOT
+from PIL import Image
 from skimage.data import astronaut, coffee
 
-from ifrp_tf.cli import evaluate, prepare_faces, train
+from ifrp_tf.cli import ablate, compare, evaluate, prepare_faces, train, train_style_bank
 from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.data import shards
 from ifrp_tf.pictures import images
@@ -30,13 +31,14 @@ def scenes(tmp_path):
     return folder
 
 
-def test_faces_are_cut_out_upright_in_the_frame_that_is_trained_on(scenes, tmp_path, detector, capsys):
+def test_faces_are_cut_out_upright_in_the_frame_that_is_trained_on(scenes, tmp_path, detector):
     (scenes / "notes.txt").write_text("no picture")
     output = tmp_path / "crops"
-    assert crops.align(scenes, output, side=128, detector=detector) == 1  # notes.txt
+    said = []
+    assert crops.align(scenes, output, side=128, detector=detector, say=said.append) == 1  # notes.txt
     names = sorted(path.relative_to(output).as_posix() for path in output.rglob("*.png"))
     assert names == ["anna/one.png", "anna/two.png", "anna/two_face2.png"]
-    assert "3 faces cut out" in capsys.readouterr().out
+    assert "3 faces cut out" in said[0]
     for name in names:
         crop = images.read(output / name).pixels
         assert crop.shape == (128, 128, 3)
@@ -45,6 +47,15 @@ def test_faces_are_cut_out_upright_in_the_frame_that_is_trained_on(scenes, tmp_p
         assert abs(align(face.landmarks)[0].angle) < 6
     crops.check(output, detector=detector)  # what is cut out may be trained on
     assert crops.align(scenes / "anna", tmp_path / "large", side=512, detector=detector) == 1  # all too small
+
+
+def test_two_photographs_with_one_stem_give_two_crops(tmp_path, detector):
+    folder = _folder(tmp_path / "own", [astronaut()])
+    Image.fromarray(np.ascontiguousarray(astronaut()[:, ::-1])).save(folder / "0.jpg")
+    assert crops.align(folder, tmp_path / "crops", side=64, detector=detector) == 0
+    crop = {path.name: images.read(path).pixels for path in (tmp_path / "crops").iterdir()}
+    assert sorted(crop) == ["0_jpg.png", "0_png.png"]
+    assert (crop["0_jpg.png"] != crop["0_png.png"]).any()
 
 
 def test_whole_scenes_are_refused_and_the_cure_is_named(scenes, tmp_path, detector):
@@ -82,6 +93,15 @@ def test_training_and_evaluation_look_before_they_begin(tmp_path):
     folders = {"portraits": str(tmp_path), "photos": str(whole), "json": str(tmp_path / "r.json")}
     with pytest.raises(ConfigError, match="3 of 3"):
         evaluate.run(evaluate.Request(model=str(ROOT / "saved_models" / "ifrp"), **folders))
+    common = {"run_dir": str(tmp_path / "run"), "data": str(whole)}
+    with pytest.raises(ConfigError, match="3 of 3"):
+        ablate.run(ablate.Request(table="losses", pictures=16, **common))
+    with pytest.raises(ConfigError, match="3 of 3"):
+        compare.run(compare.Request(faces=str(whole), sketches=str(whole), **common))
+    bank = {"styles": (str(whole),), "photos": str(whole), "output": str(tmp_path / "bank")}
+    with pytest.raises(ConfigError, match="3 of 3"):
+        train_style_bank.run(train_style_bank.Request(run_dir=str(tmp_path / "run"), **bank))
+    assert not (tmp_path / "run").exists()
     request = prepare_faces.Request(input=str(whole), output=str(tmp_path / "crops"), align=True, side=64)
     assert prepare_faces.run(request) == 0
     crops.check(tmp_path / "crops", detector=crops.quick_detector())

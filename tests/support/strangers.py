@@ -35,19 +35,19 @@ def pages(*written):
     return stream.getvalue()
 
 
-def planes(scale=257, **options):
-    """16-bit colour in separate planes."""
-    wide = (scene().astype(np.uint16) * scale).transpose(2, 0, 1)
+def planes(scale=257, *, of=None, **options):
+    """16-bit colour in separate planes; like the others below of the scene, or of pixels of one's own."""
+    wide = ((scene() if of is None else of).astype(np.uint16) * scale).transpose(2, 0, 1)
     return tiff(np.ascontiguousarray(wide), photometric="rgb", planarconfig="separate", **options)
 
 
-def colour16(scale, kind="tiff"):
+def colour16(scale, kind="tiff", *, of=None):
     """16-bit colour, chunky, whose white is 255 times the scale."""
-    wide = scene().astype(np.uint16) * np.uint16(scale)
+    wide = (scene() if of is None else of).astype(np.uint16) * np.uint16(scale)
     if kind == "tiff":
         return tiff(wide, photometric="rgb")
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in wide)
-    return pictures.png(64, 48, 16, 2, zlib.compress(rows))
+    return pictures.png(wide.shape[1], wide.shape[0], 16, 2, zlib.compress(rows))
 
 
 def light(levels):
@@ -56,17 +56,19 @@ def light(levels):
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def with_gamma(gamma, depth=8, *, before=b""):
+def with_gamma(gamma, depth=8, *, before=b"", of=None):
     """A PNG that shows the scene and says by which power its samples are encoded."""
-    samples = np.round(light(scene()) ** gamma * (2**depth - 1)).astype(">u2" if depth == 16 else np.uint8)
+    samples = np.round(light(scene() if of is None else of) ** gamma * (2**depth - 1)).astype(
+        ">u2" if depth == 16 else np.uint8
+    )
     rows = b"".join(b"\0" + row.tobytes() for row in samples)
     before += pictures.chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000)))
-    return pictures.png(64, 48, depth, 2, zlib.compress(rows), before=before)
+    return pictures.png(*samples.shape[1::-1], depth, 2, zlib.compress(rows), before=before)
 
 
-def linear_named(name):
+def linear_named(name, *, of=None):
     """A PNG of linear light that shows the scene, with a profile of that name."""
-    samples = np.round(light(scene()) * 255).astype(np.uint8)
+    samples = np.round(light(scene() if of is None else of) * 255).astype(np.uint8)
     return pictures.save(samples, "PNG", icc_profile=pictures.icc(b"RGB ", SRGB, 1.0, name))
 
 

@@ -48,6 +48,7 @@ class Request:
         descriptor: `dlib`, or `none` to leave retrieval out.
         weights: folder of the frozen networks' weights.
         initial: what every row starts from, as `--initial` of `tools/train.py`; empty: from random numbers.
+        insist: the photographs are taken as they are, even if they are no crops of faces.
     """
 
     table: str
@@ -63,6 +64,7 @@ class Request:
     descriptor: Literal["dlib", "none"] = "dlib"
     weights: str = "data/weights"
     initial: str = ""
+    insist: bool = False
 
     @property
     def command(self) -> str:
@@ -72,6 +74,8 @@ class Request:
             value = getattr(self, field.name)
             if field.name == "settings":
                 flags += [f"--set={setting}" for setting in value]
+            elif value is True:
+                flags.append(f"--{field.name}")
             elif value != field.default:
                 flags.append(f"--{field.name}={value}")
         return shlex.join(("python", "tools/ablate.py", *flags))
@@ -143,6 +147,8 @@ def plan(request: Request) -> tuple[Ablation, list[Job]]:
             flags.insert(1, f"--data={request.data}")
         if request.initial:
             flags.append(f"--initial={request.initial}")
+        if request.insist:
+            flags.append("--insist")
         styles = {"unseen": formulas.RESERVED, "seen": seen}
         requests = {
             group: evaluate.Request(
