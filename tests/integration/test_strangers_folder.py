@@ -28,6 +28,9 @@ pytestmark = pytest.mark.slow
 NEAR_DB = 24.0
 """What the answers to two codings of one picture agree to, at least; those of two persons do to about 13."""
 
+TURNED_DB = 16.0
+"""The same where the scan is turned: faces are placed a little otherwise, the right way up all the same."""
+
 Stranger = collections.namedtuple(
     "Stranger", "data shows notes status reason", defaults=("", "recovered", "")
 )
@@ -182,7 +185,7 @@ def nothing(x):
         "half.jpg": refused(pictures.save(x, "JPEG")[:9000], "truncated"),
         "damaged.png": refused(sound.replace(b"IDAT", b"IDAT", 1)[:200] + bytes(64) + sound[264:], "corrupt"),
         "letter.jpg": refused(b"Dear sir or madam, " * 30, "not_an_image"),
-        "drawing.svg": refused(b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not_an_image"),
+        "drawing.svg": refused(b'<svg xmlns="http://www.w3.org/2000/svg"/>', "unsupported_format"),
         "bomb.png": refused(pictures.png_bomb(), "too_large"),
         "notes.txt": passed_over(b"scanned on Monday"),
         "plain.xmp": passed_over(b"<x:xmpmeta/>"),
@@ -288,4 +291,9 @@ def test_every_answer_is_that_to_the_picture_itself(folder, rows):
         errors = [np.square(a.astype(float) - b).mean() for a, b in zip(answers, known[key], strict=True)]
         distances[name] = 10 * np.log10(255**2 / (max(errors) + 1e-9))
     print({name: round(value, 1) for name, value in sorted(distances.items(), key=lambda one: one[1])[:12]})
-    assert min(distances.values()) > NEAR_DB, min(distances, key=distances.get)
+    far = {
+        name: value
+        for name, value in distances.items()
+        if value < (TURNED_DB if name.startswith("scan") or " side" in name or " down" in name else NEAR_DB)
+    }
+    assert not far
