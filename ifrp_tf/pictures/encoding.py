@@ -28,7 +28,7 @@ _QUALITY = 95
 
 
 def encode_like(
-    pixels: np.ndarray, source: bytes, text: Mapping[str, str] | None = None
+    pixels: np.ndarray, source: bytes, text: Mapping[str, str] | None = None, *, page: int = 0
 ) -> tuple[bytes, str]:
     """A file of the pixels in the format of a source, with its profile, resolution, EXIF and XMP.
 
@@ -40,6 +40,7 @@ def encode_like(
         pixels: uint8 [H, W, 3], RGB, 0-255, sRGB, upright, such as `decode` gives and `blending.paste` makes.
         source: the bytes of the file that they come from.
         text: as in `encode_png`.
+        page: of a TIFF, whose resolution and metadata are kept, counted from 1; 0 for the first.
 
     Returns:
         The bytes and the suffix for their file's name. A PNG for a source of another format than `KEPT`, and
@@ -61,6 +62,8 @@ def encode_like(
     try:
         with decoding.without_foreign_warnings():
             image = decoding.OPENERS[format](io.BytesIO(source), "")
+            if page and format == "TIFF":
+                image.seek(page - 1)
             words = "; ".join(f"{key}: {value}" for key, value in sorted((text or {}).items()))
             if format == "PNG":
                 return _as_png(pixels, image, text), ".png"

@@ -571,7 +571,7 @@ class Run:
         pixels = decoding.decode(data, page=job.page).pixels
         places, chosen = zip(*placed, strict=True)
         pixels = paste(pixels, places, chosen, strength=self.options.strength)
-        file, suffix = encode_like(pixels, data, text)
+        file, suffix = encode_like(pixels, data, text, page=job.page)
         return _Pasted(f"{job.stem}_{PASTED}{suffix}", pixels, file)
 
 

@@ -58,6 +58,22 @@ def test_what_is_beside_the_pixels_is_kept(format):
     assert b'dc:title="Ada"' in xmp
 
 
+def test_what_is_kept_is_of_the_page():
+    rgb = {"photometric": "rgb"}
+    pages = [
+        (
+            pictures.scene(),
+            {**rgb, "description": word, "resolution": (dpi, dpi), "resolutionunit": 2, "metadata": None},
+        )
+        for word, dpi in (("recto", 300), ("verso", 600))
+    ]
+    source = strangers.pages(*pages)
+    for page, word, dpi in ((0, "recto", 300), (1, "recto", 300), (2, "verso", 600)):
+        data, suffix = encode_like(pictures.scene(), source, page=page)
+        image = Image.open(io.BytesIO(data))
+        assert (suffix, image.getexif()[0x010E], image.info["dpi"]) == (".tif", word, (dpi, dpi))
+
+
 def test_a_jpeg_keeps_its_quality():
     for quality in (30, 95):
         given = pictures.save(pictures.scene(), "JPEG", quality=quality, subsampling=2)

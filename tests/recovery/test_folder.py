@@ -1,5 +1,6 @@
 """Tests of `recovery/folder`."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -416,6 +417,16 @@ def test_pages_are_pictures_of_their_own(tmp_path):
     ]  # fmt: skip
     assert entries[1]["reason"] == "no_page"
     assert entries[1]["message"].startswith("page 5: ")
+    first.save(tmp_path / "x.pdf", save_all=True, append_images=rest, resolution=72, quality=100)
+    with folder.opened(tmp_path / "x.pdf", tmp_path / "book", pages="2-3") as (manifest, jobs):
+        report = Run(manifest, jobs, model_of()).process()
+    if importlib.util.find_spec("pypdfium2"):
+        assert report.recovered == 2
+        for k in (2, 3):
+            answer = images.read(tmp_path / "book" / f"x_page{k}_recovered.png").pixels
+            assert np.abs(answer.astype(int) - (255 - images.letterbox(scenes[k - 1], SIDE))).mean() < 6
+    else:
+        assert "ifrp_tf[pdf]" in report.path.read_text()
     report, entries = run("first", tmp_path / "one")
     assert [one["faces"][0]["recovered"] for one in entries] == ["x_recovered.png", "y_recovered.png"]
     for wrong in ("", "last", "0", "3-1", "1,,2"):
