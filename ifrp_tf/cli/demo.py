@@ -5,9 +5,12 @@ python tools/demo.py --server=grpc://localhost:8500       # a served model; no m
 python tools/demo.py --server=http://localhost:8501 --faces=whole     # nor is TensorFlow
 
 `make demo` installs what it needs, Gradio, and starts it. Only this machine can open the page; with
---host=0.0.0.0 whoever can reach it may use it: there is no password and no TLS. With --server faces are found
-here, and only portraits of the network's size travel. Exit code: 0 after SIGTERM, 2 wrong usage, Gradio is
-missing or the port is taken, 3 model unusable or no server, 130 interrupted.
+--host=0.0.0.0 whoever can reach it may use it: there is no password and no TLS. A --server that takes whole
+pictures, as ours does, finds their faces; else they are found here, and only portraits of the network's size
+travel. A face that is not found is recovered in a rectangle drawn by hand.
+
+Exit code: 0 after SIGTERM, 2 wrong usage, Gradio is missing or the port is taken, 3 model unusable or no
+server, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -25,6 +25,18 @@ TILT, SCALE = 15.0, 0.95
 STYLE = "impasto"  # kept out of training
 
 
+def whole() -> np.ndarray:
+    """The whole photograph, in which a face has to be found, uint8 [512, 512, 3].
+
+    Example:
+        >>> whole().shape
+        (512, 512, 3)
+    """
+    from skimage import data
+
+    return np.asarray(data.astronaut())
+
+
 def photo() -> np.ndarray:
     """The upright face in the frame of the training photographs, uint8 [128, 128, 3].
 
@@ -32,18 +44,16 @@ def photo() -> np.ndarray:
         >>> photo().shape
         (128, 128, 3)
     """
-    from skimage import data
-
-    astronaut = np.asarray(data.astronaut())
-    return images.resize(astronaut[TOP : TOP + SQUARE, LEFT : LEFT + SQUARE], SIDE)
+    return images.resize(whole()[TOP : TOP + SQUARE, LEFT : LEFT + SQUARE], SIDE)
 
 
-def portrait(style: str = STYLE, *, seed: int = 1) -> np.ndarray:
-    """The same face tilted by 15 degrees and stylised.
+def portrait(style: str = STYLE, *, seed: int = 1, tilt: float = TILT) -> np.ndarray:
+    """The same face tilted and stylised.
 
     Args:
         style: a name of `styles.formulas.NAMES`.
         seed: of the style's random numbers; equal seeds give equal portraits.
+        tilt: degrees.
 
     Returns:
         uint8 [128, 128, 3].
@@ -60,7 +70,7 @@ def portrait(style: str = STYLE, *, seed: int = 1) -> np.ndarray:
         from ifrp_tf.styles import procedural
 
     upright = images.to_model_range(photo())[None]
-    tilted = misalign.misalign(upright, np.array([[math.radians(TILT), SCALE, 0.0, 0.0]], np.float32))
+    tilted = misalign.misalign(upright, np.array([[math.radians(tilt), SCALE, 0.0, 0.0]], np.float32))
     random = np.random.default_rng(seed)
     params = random.random((1, procedural.PARAMS), np.float32)
     field = random.random((1, SIDE, SIDE, 3), np.float32)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ifrp_tf.core.errors import ConfigError
+from ifrp_tf.demo import examples, result
 from ifrp_tf.demo import model as demo_model
 from ifrp_tf.demo import page as demo_page
-from ifrp_tf.demo import result
 
 BODY_BYTES = result.FILE_BYTES + 2**20
 """The longest request."""
@@ -78,11 +78,12 @@ class Guard:
         return 413 if not length.isdecimal() or int(length) > BODY_BYTES else None
 
 
-def application(page: Any, *, hosts: tuple[str, ...] | None = _LOOPBACK) -> Any:
+def application(page: Any, *, css: str = "", hosts: tuple[str, ...] | None = _LOOPBACK) -> Any:
     """The page as an ASGI application.
 
     Args:
         page: what `demo_page.build` drew.
+        css: rules beside those of the page.
         hosts: as in `Guard`.
     """
     import fastapi
@@ -104,7 +105,8 @@ def application(page: Any, *, hosts: tuple[str, ...] | None = _LOOPBACK) -> Any:
         ),
         footer_links=[],
         theme=gr.themes.Default(**fonts),
-        css=demo_page.CSS,
+        css=demo_page.CSS + css,
+        head=demo_page.head(),
     )
     return Guard(app, hosts)
 
@@ -142,12 +144,17 @@ def run(
         with _listen(host, port) as listener:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             if server:
-                opened = demo_model.served(server, model_name)
+                opened = demo_model.served(server, model_name, faces=faces)
             else:
                 opened = demo_model.local(model, trust=trust, faces=faces)
             where = f" and by the model server at {server}" if server else ""
-            page = demo_page.build(opened, faces=faces, model=opened().name, where=where)
-            app = application(page, hosts=_LOOPBACK if host in ("127.0.0.1", "localhost", "::1") else None)
+            name = opened().name
+            made = examples.make(
+                Path(folder, "made", "examples"), whole=faces == "auto", painted=not server
+            )  # fmt: skip
+            page = demo_page.build(opened, faces=faces, model=name, where=where, examples=made)
+            hosts = _LOOPBACK if host in ("127.0.0.1", "localhost", "::1") else None
+            app = application(page, css=examples.css(made), hosts=hosts)
             with contextlib.suppress(SystemExit):
                 _serve(app, listener)
     return 0

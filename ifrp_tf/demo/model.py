@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,10 +11,9 @@ from ifrp_tf.client.wire import RemoteError
 from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.demo.result import Opened
 from ifrp_tf.recovery import remote
-from ifrp_tf.recovery.detectors import Detector
+from ifrp_tf.recovery.detectors import Candidate
 from ifrp_tf.recovery.recoverer import Late, Recoverer
 
-_Answer = TypeVar("_Answer")
 _PROTOCOLS = {
     "grpc": ("grpc", False), "grpcs": ("grpc", True), "http": ("rest", False), "https": ("rest", True)
 }  # fmt: skip
@@ -38,8 +36,8 @@ def local(model: str, *, trust: bool = False, faces: str = "auto") -> Opened:
     return lambda: recoverer
 
 
-def served(server: str, model: str = "ifrp", *, detector: Detector | None = None) -> Opened:
-    """A model on a server. Faces are found on this machine; only portraits of the network's size travel.
+def served(server: str, model: str = "ifrp", *, faces: str = "auto") -> Opened:
+    """A model on a server. One that takes whole pictures finds their faces; else they are found here.
 
     The server is asked again for every picture, so that one that was restarted, or has got a new version, is
     no trouble, and every file names the version that made it.
@@ -47,7 +45,8 @@ def served(server: str, model: str = "ifrp", *, detector: Detector | None = None
     Args:
         server: `grpc://HOST:PORT` or `http://HOST:PORT`; with TLS `grpcs://` or `https://`.
         model: the name under which it serves the model.
-        detector: finds faces, in place of the usual one, which needs TensorFlow on this machine.
+        faces: as in `demo.recover`. With `whole` nothing here needs TensorFlow: unless the server finds
+            faces, one in a box by hand is taken as upright.
 
     Raises:
         ConfigError: the address cannot be understood.
@@ -62,21 +61,21 @@ def served(server: str, model: str = "ifrp", *, detector: Detector | None = None
         raise ConfigError(f"Expected SCHEME://HOST:PORT for the server. Received: {server!r}.", hint=hint)
     protocol, tls = _PROTOCOLS[scheme]
     client = Client(address, model, protocol, tls=tls, timeout=60.0)
-
-    detector = detector or Late()
+    detector = Late() if faces == "auto" else _blind  # kept: it is loaded once
 
     def opened() -> Recoverer:
         client.version = None
-        found = _asked(lambda: remote.recoverer(client, detector=detector))
-        network = found.network
-        found.network = lambda portraits: _asked(lambda: network(portraits))
+        try:
+            found = remote.recoverer(client)
+        except RemoteError as error:
+            raise ModelError(error.message, hint=error.hint) from error
+        if not isinstance(found.detector, remote.ServerFinder):
+            found.detector = detector
         return found
 
     return opened
 
 
-def _asked(question: Callable[[], _Answer]) -> _Answer:
-    try:
-        return question()
-    except RemoteError as error:
-        raise ModelError(error.message, hint=error.hint) from error
+def _blind(pictures: Sequence[np.ndarray], *, relaxed: bool = False) -> list[list[Candidate]]:
+    """A `Detector` that sees nothing."""
+    return [[] for _ in pictures]

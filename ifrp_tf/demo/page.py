@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ifrp_tf.core.errors import IfrpError
 from ifrp_tf.demo import result as demo
-from ifrp_tf.demo.result import Opened, Result
+from ifrp_tf.demo.result import Opened, Result, Shown
 
 KEPT_S = 1800
 """Seconds for which pictures and results are kept."""
@@ -27,7 +28,16 @@ CSS = """
 .gradio-container h1 { font-size: 1.6rem; margin: 0.4rem 0; }
 footer, #files .label-clear-button { display: none !important; }
 #notice { border-left: 4px solid #b45309; padding: 0.1rem 0.9rem; }
-#message p { margin: 0; min-height: 3em; font-size: 1rem; overflow-wrap: anywhere; }
+#message p { margin: 0; min-height: 1.6em; font-size: 1rem; overflow-wrap: anywhere; }
+#message ul { margin: 0.2rem 0 0.4rem; padding-left: 1.2rem; list-style: disc; }
+#message li { font-size: 0.9rem; overflow-wrap: anywhere; }
+#found img { touch-action: none; cursor: crosshair; user-select: none; object-fit: contain; }
+#found label { pointer-events: none; }
+.drawn-frame { position: fixed; z-index: 99; pointer-events: none; border: 2px dashed #ffd000;
+  outline: 1px solid #000; background: #ffd00022; }
+#examples button { min-width: 0; max-width: 140px; padding: 104px 0.3rem 0.4rem; font-size: 0.85rem;
+  font-weight: normal; white-space: normal; background-repeat: no-repeat; background-position: 50% 6px;
+  background-size: 96px 96px; }
 #message .bad { border-left: 4px solid #b91c1c; padding-left: 0.7rem; }
 #gallery .grid-wrap { min-height: 0 !important; max-height: none !important; }
 #gallery .caption-label { white-space: normal !important; max-width: none !important; }
@@ -38,7 +48,9 @@ footer, #files .label-clear-button { display: none !important; }
 #files .download { width: 6.5rem; min-width: 0; }
 @media (max-width: 640px) {
   #gallery .grid-container { --grid-cols: 2 !important; }
-  #found { height: auto !important; }
+  #found { height: auto !important; max-height: 70vh; }
+  #examples { display: grid !important; grid-template-columns: 1fr 1fr; }
+  #examples button { max-width: none; }
 }
 """
 
@@ -63,7 +75,16 @@ _FIRST = "Waiting for a picture."
 _GONE = "That picture is no longer kept. Give it again."
 
 
-def build(opened: Opened, *, faces: str = "auto", model: str = "", where: str = "") -> Any:
+def head() -> str:
+    """What the page has in its head: the program that draws boxes."""
+    return (
+        f"<script>\n{(Path(__file__).parent / 'templates' / 'draw.js').read_text(encoding='utf-8')}</script>"
+    )
+
+
+def build(
+    opened: Opened, *, faces: str = "auto", model: str = "", where: str = "", examples: Sequence[Shown] = ()
+) -> Any:
     """Draws the page.
 
     Args:
@@ -71,6 +92,7 @@ def build(opened: Opened, *, faces: str = "auto", model: str = "", where: str = 
         faces: `auto`, they are looked for; `whole`, every picture is one face.
         model: its name, for people.
         where: words on where else pictures go, beginning with a comma; empty for nowhere.
+        examples: pictures to click.
 
     Returns:
         A `gradio.Blocks` that is not served yet.
@@ -84,34 +106,41 @@ def build(opened: Opened, *, faces: str = "auto", model: str = "", where: str = 
         with gr.Row():
             with gr.Column(min_width=300):
                 drop = _drop(gr)
+                clicked = _examples(gr, examples)
             with gr.Column(min_width=300):
                 message = gr.HTML(_said(_FIRST), elem_id="message")
                 found = gr.Image(
-                    label="Faces found", visible=False, interactive=False, buttons=["fullscreen"],
-                    alt_text="Your picture with a numbered frame around each face", elem_id="found",
-                    height=380,
+                    label="Is a face missing? Drag a rectangle over it", visible=False, interactive=False,
+                    buttons=["fullscreen"], elem_id="found", height=380,
+                    alt_text="Your picture with a numbered frame around each face",
                 )  # fmt: skip
+                by_hand, box, draw, back = _by_hand(gr)
         with gr.Column(visible=False, elem_id="results") as results:
             shown = _results(gr)
         gr.Markdown(_keeping(where), elem_id="keeping")
         handlers = _Handlers(gr, opened, faces)
         slider, strength, uncertain, legend, gallery, files = shown
         everything = [
-            drop,
-            result,
-            message,
-            found,
-            results,
-            slider,
-            strength,
-            uncertain,
-            legend,
-            gallery,
+            result, message, found, by_hand, box, back, results, slider, strength, uncertain, legend, gallery,
             files,
-        ]
+        ]  # fmt: skip
         once: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1, "api_visibility": "private"}
         drop.input(handlers.take, drop, everything, show_progress_on=message, **once)
         drop.clear(handlers.forget, None, everything, **once)
+        for button, example in zip(clicked, examples, strict=True):
+            button.click(
+                functools.partial(handlers.example, example), None, [drop, *everything],
+                show_progress_on=message, **once,
+            )  # fmt: skip
+        gr.on(
+            [draw.click, box.submit],
+            handlers.draw,
+            [result, box],
+            everything,
+            show_progress_on=message,
+            **once,
+        )
+        back.click(handlers.search_again, result, everything, show_progress_on=message, **once)
         strength.input(
             handlers.blend, [result, strength], [slider, message], trigger_mode="always_last",
             show_progress="hidden", **once,
@@ -132,6 +161,26 @@ def _drop(gr: Any) -> Any:
         placeholder="Drop a picture here\n- or -\nclick to choose a file",
         webcam_options=gr.WebcamOptions(mirror=False),
     )  # fmt: skip
+
+
+def _examples(gr: Any, examples: Sequence[Shown]) -> list[Any]:
+    if not examples:
+        return []
+    gr.Markdown("No picture at hand? Try one of these (the photograph is NASA's, in the public domain):")
+    with gr.Row(elem_id="examples"):
+        return [gr.Button(one.caption, elem_id=f"example_{k}") for k, one in enumerate(examples)]
+
+
+def _by_hand(gr: Any) -> tuple[Any, ...]:
+    with gr.Column(visible=False, elem_id="by_hand") as group:
+        box = gr.Textbox(
+            label="or type its place in pixels: x, y, width, height", max_lines=1, elem_id="box",
+            placeholder="120, 40, 200, 220",
+        )  # fmt: skip
+        with gr.Row():
+            draw = gr.Button("Recover this face", elem_id="draw", size="sm")
+            back = gr.Button("Take boxes back, search again", elem_id="back", size="sm", interactive=False)
+    return group, box, draw, back
 
 
 def _uploaded(_: Any, payload: Any) -> tuple[str, str] | None:
@@ -169,22 +218,46 @@ class _Handlers:
             return self.forget()
         path, name = given
         try:
-            result = demo.recover(path, name, self._opened, self._faces)
-            compared, faces, kept = result.before_after(1.0), result.faces(), result.files(1.0)
+            return self._all(demo.recover(path, name, self._opened, self._faces))
         except IfrpError as error:
             return self._nothing(_said(f"“{name}” cannot be used: {error}", bad=True))
+
+    def example(self, example: Shown) -> list[Any]:
+        """An example was clicked."""
+        return [_text(example.path), *self.take((_text(example.path), example.path.name))]
+
+    def draw(self, result: Result | None, box: str) -> list[Any]:
+        """A box was drawn or typed."""
+        return self._changed(result, lambda known: demo.recover_in_box(known, box, self._opened))
+
+    def search_again(self, result: Result | None) -> list[Any]:
+        """The boxes are taken back."""
+        return self._changed(result, lambda known: demo.search_again(known, self._opened, self._faces))
+
+    def forget(self) -> list[Any]:
+        """The picture was taken away; where it lay, there may already be the next one."""
+        return self._nothing(_said(_FIRST))
+
+    def _changed(self, result: Result | None, change: Callable[[Result], Result]) -> list[Any]:
+        if result is None:
+            return self._nothing(_said(_GONE, bad=True))
+        try:
+            return self._all(change(result))
+        except IfrpError as error:
+            said = _said(str(error), bad=True, picture=result)
+            return [self._gr.skip(), said, *[self._gr.skip()] * 11]
+
+    def _all(self, result: Result) -> list[Any]:
+        compared, faces, kept = result.before_after(1.0), result.faces(), result.files(1.0)
         gr, placed = self._gr, bool(result.placed)
         return [
-            gr.skip(), result, _said(result.message()),
-            gr.update(value=_text(result.found()), visible=placed),
+            result, _said(result.message(), result.notes(), picture=result),
+            gr.update(value=_text(result.found()), visible=True), gr.update(visible=True), "",
+            gr.update(interactive=bool(result.drawn)),
             gr.update(visible=compared is not None), compared and tuple(_texts(compared)),
             gr.update(value=1, visible=placed), False, gr.update(visible=False),
             [(_text(one.path), one.caption) for one in faces], _texts(kept),
         ]  # fmt: skip
-
-    def forget(self) -> list[Any]:
-        """The picture was taken away; where it lay, there may already be the next one."""
-        return [self._gr.skip(), *self._nothing(_said(_FIRST))[1:]]
 
     def blend(self, result: Result | None, strength: float) -> list[Any]:
         """The strength was changed."""
@@ -206,29 +279,27 @@ class _Handlers:
         except IfrpError as error:
             return [self._gr.skip(), self._gr.skip(), _said(str(error), bad=True)]
         pictures = [(_text(one.path), one.caption) for one in faces]
-        return [pictures, self._gr.update(visible=uncertain), _said(result.message())]
+        return [
+            pictures,
+            self._gr.update(visible=uncertain),
+            _said(result.message(), result.notes(), picture=result),
+        ]
 
     def _nothing(self, message: str) -> list[Any]:
         gr = self._gr
         hidden = gr.update(visible=False)
         return [
-            None,
-            None,
-            message,
-            gr.update(value=None, visible=False),
-            hidden,
-            None,
-            hidden,
-            False,
-            hidden,
-            [],
-            None,
-        ]
+            None, message, gr.update(value=None, visible=False), hidden, "", gr.update(interactive=False),
+            hidden, None, hidden, False, hidden, [], None,
+        ]  # fmt: skip
 
 
-def _said(words: str, *, bad: bool = False) -> str:
+def _said(words: str, notes: Sequence[str] = (), *, bad: bool = False, picture: Result | None = None) -> str:
     kind = ' class="bad"' if bad else ""
-    return f'<p role="{"alert" if bad else "status"}"{kind}>{html.escape(words)}</p>'
+    size = f' data-width="{picture.pixels.shape[1]}"' if picture else ""
+    said = f'<p role="{"alert" if bad else "status"}"{kind}{size}>{html.escape(words)}</p>'
+    listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    return f"{said}<ul>{listed}</ul>" if listed else said
 
 
 def _keeping(where: str) -> str:

@@ -5,6 +5,7 @@ There is no page in here and no Gradio: `demo_page` draws it, `demo_server` serv
 
 from __future__ import annotations
 
+import copy
 import re
 import tempfile
 from collections.abc import Callable
@@ -15,11 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ifrp_tf.core.errors import ImageError
+from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.core.files import read_bytes
 from ifrp_tf.pictures import decoding, images
 from ifrp_tf.pictures.blending import paste
-from ifrp_tf.pictures.geometry import Place
+from ifrp_tf.pictures.geometry import SMALLEST_FACE, Face, Place, overlap
 from ifrp_tf.recovery.gallery import numbered
 from ifrp_tf.recovery.manifest import PASTED, bases, provenance
 from ifrp_tf.recovery.recoverer import Options, Recovered, Recoverer
@@ -36,6 +37,9 @@ PREVIEW = 1280
 
 MOST_UNCERTAIN = 12
 """Faces of one picture whose uncertainty is measured: each is sixteen portraits to the network."""
+
+_SAME = 0.5  # overlap of two frames of one face
+_LARGEST = 1.5  # times the longest side, of a box by hand
 
 Opened = Callable[[], Recoverer]
 """The model to ask about one picture, as it is at that moment."""
@@ -57,6 +61,8 @@ class Result:
         pixels: uint8 [H, W, 3], the picture.
         done: the faces that were found, and the recovered ones.
         recoverer: the model that answered.
+        read: what was done to read the picture.
+        drawn: the faces that were given by hand.
         uncertain: of the recovered faces, once it was asked for.
     """
 
@@ -64,6 +70,8 @@ class Result:
     pixels: np.ndarray
     done: Recovered
     recoverer: Recoverer
+    read: tuple[str, ...] = ()
+    drawn: tuple[Face, ...] = ()
     uncertain: list[Uncertainty] = field(default_factory=list)
     _folder: tempfile.TemporaryDirectory[str] = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="ifrp_demo_")
@@ -77,13 +85,19 @@ class Result:
 
     def message(self) -> str:
         """What was found, in words."""
-        faces, chosen = len(self.done.scene.faces), len(self.done.scene.chosen)
-        words = f"{faces} face{'s' * (faces != 1)} found, {chosen} recovered."
+        faces, chosen, drawn = len(self.done.scene.faces), len(self.done.scene.chosen), len(self.drawn)
+        if drawn:
+            return f"{faces} face{'s' * (faces != 1)}, {drawn} of them by hand, {chosen} recovered."
         if not faces:
-            words = "No face was found, and the picture is too large or too oblong to be one as a whole."
-        elif self.done.scene.faces[0].place is None:
-            words = "The picture as a whole is taken for one face."
-        return " ".join([words, *(f"Note: {note.replace('_', ' ')}." for note in self.done.notes)])
+            return "No face was found, and the picture is too large or too oblong to be one as a whole."
+        if self.done.scene.faces[0].place is None:
+            return "The picture as a whole is taken for one face."
+        return f"{faces} face{'s' * (faces != 1)} found, {chosen} recovered."
+
+    def notes(self) -> list[str]:
+        """What was done or noticed that whoever gave the picture should know: a sentence each."""
+        words = [note.replace("_", " ") for note in (*self.read, *self.done.notes)]
+        return [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in words]
 
     def found(self) -> Path:
         """The picture with a frame and a number for every face."""
@@ -171,10 +185,85 @@ def recover(path: str | Path, name: str, opened: Opened, faces: str = "auto") ->
     if height * width > PIXELS:
         message = f"expected up to {PIXELS:,} pixels on this page, received {width:,} x {height:,}."
         raise ImageError("too_large", message, hint="tools/recover.py takes larger ones.")
+    stem = re.sub(r"[^\w-]+", "_", Path(name).stem).strip("_")[:40] or "picture"
     recoverer = opened()
     done = recoverer.recover_faces(picture.pixels, Options(faces=faces))
-    stem = re.sub(r"[^\w-]+", "_", Path(name).stem).strip("_")[:40] or "picture"
-    return Result(stem, picture.pixels, replace(done, notes=(*picture.notes, *done.notes)), recoverer)
+    return Result(stem, picture.pixels, done, recoverer, picture.notes)
+
+
+def search_again(result: Result, opened: Opened, faces: str = "auto") -> Result:
+    """The same picture without what was drawn by hand.
+
+    Args:
+        result: of the picture.
+        opened: gives the model.
+        faces: as in `recover`.
+
+    Raises:
+        ModelError: there is no model, or it gave no usable answer.
+    """
+    recoverer = opened()
+    done = recoverer.recover_faces(result.pixels, Options(faces=faces))
+    return Result(result.stem, result.pixels, done, recoverer, result.read)
+
+
+def recover_in_box(result: Result, box: str, opened: Opened) -> Result:
+    """Recovers one more face of a picture, in a box by hand; one that was found in its place is dropped.
+
+    Args:
+        result: of the picture.
+        box: x, y, width and height in pixels of the upright picture, such as `"120, 40, 200, 220"`.
+        opened: gives the model.
+
+    Raises:
+        ConfigError: the box cannot be understood, is outside the picture, or is too small for a face.
+        ModelError: there is no model, or it gave no usable answer.
+    """
+    recoverer = opened()
+    options = Options(boxes=(_box(box, result.pixels),))
+    (drawn,) = recoverer.look(result.pixels, options).faces
+    kept = [face for face in result.done.scene.faces if not _same(face, drawn)]
+    known = copy.copy(recoverer)  # all of one model, which may be another than before
+    known.detector = _Known([*kept, drawn])
+    done = known.recover_faces(result.pixels, Options(fallback="none"))
+    by_hand = (*(face for face in result.drawn if face in kept), drawn)
+    return Result(result.stem, result.pixels, done, recoverer, result.read, by_hand)
+
+
+class _Known:
+    """A `Finder` of faces that are known."""
+
+    def __init__(self, faces: list[Face]) -> None:
+        self._faces = faces
+
+    def find(self, pixels: np.ndarray, options: Options) -> list[Face]:
+        return self._faces
+
+
+def _same(known: Face, drawn: Face) -> bool:
+    if known.place is None or drawn.place is None:
+        return True
+    return overlap(known.place, drawn.place) > _SAME
+
+
+def _box(text: str, pixels: np.ndarray) -> tuple[float, float, float, float]:
+    height, width = pixels.shape[:2]
+    size = f"The picture has {width:,} x {height:,} pixels."
+    numbers = re.findall(r"-?\d+(?:\.\d+)?", text)
+    if len(numbers) != 4 or len(text) > 100:
+        message = f"Expected four numbers: x, y, width and height in pixels. Received: {text[:100]!r}."
+        raise ConfigError(message, hint=size)
+    x, y, w, h = (float(number) for number in numbers)
+    if not (w > 0 and h > 0 and 0 <= x + w / 2 <= width and 0 <= y + h / 2 <= height):
+        message = f"Expected a box with its middle in the picture. Received: {w:g} x {h:g} at {x:g}, {y:g}."
+        raise ConfigError(message, hint=size)
+    if not SMALLEST_FACE <= max(w, h) <= _LARGEST * max(width, height):
+        raise ConfigError(
+            f"Expected a box of at least {SMALLEST_FACE} pixels, and not far larger than the picture. "
+            f"Received: {w:g} x {h:g}.",
+            hint=f"{size} A smaller face says too little.",
+        )
+    return x, y, w, h
 
 
 def _preview(pixels: np.ndarray) -> tuple[np.ndarray, float]:

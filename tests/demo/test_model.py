@@ -8,6 +8,7 @@ import small_model
 from helpers import ROOT
 from model_servers import SERVERS, Model
 
+from ifrp_tf.client import RemoteError
 from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.demo import model as demo_model
 
@@ -29,7 +30,7 @@ def test_a_served_model_is_asked_anew_for_every_picture(protocol):
         assert second.fingerprint != first.fingerprint
         np.testing.assert_array_equal(first.recover_batch(portraits), 255 - portraits)
         model.versions = (2,)
-        with pytest.raises(ModelError):  # its files name version 1, so no other may answer for it
+        with pytest.raises(RemoteError):  # its files name version 1, so no other may answer for it
             first.recover_batch(portraits)
         np.testing.assert_array_equal(second.recover_batch(portraits), 255 - portraits)
 
@@ -54,10 +55,21 @@ def test_a_model_on_the_disk_is_loaded_once_and_a_bad_one_is_refused(tmp_path):
         demo_model.local(str(tmp_path / "none"))
 
 
-def test_a_served_model_needs_no_tensorflow_here():
-    found = "{'tensorflow', 'keras', 'gradio'} & {*sys.modules}"
-    program = f"import sys; from ifrp_tf.demo import app as demo_server; print({found})"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
-    )
-    assert done.stdout.strip() == "set()"
+def test_a_served_model_needs_no_tensorflow_here(tmp_path):
+    """Also not to make examples, and to recover the face in a box by hand."""
+    program = """
+import sys
+from pathlib import Path
+from ifrp_tf.demo import app, examples, model, result
+(tight, tilted) = examples.make(Path(sys.argv[1]), whole=False, painted=False)
+opened = model.served(sys.argv[2], faces="whole")
+one = result.recover(tilted.path, "tilted", opened, "whole")
+one = result.recover_in_box(one, "20, 30, 64, 60", opened)
+print(one.message(), {"tensorflow", "keras", "gradio"} & {*sys.modules})
+"""
+    with SERVERS["grpc"](Model()) as address:
+        done = subprocess.run(
+            [sys.executable, "-c", program, tmp_path, f"grpc://{address}"],
+            cwd=ROOT, capture_output=True, text=True, check=True, timeout=300,
+        )  # fmt: skip
+    assert done.stdout.strip() == "1 face, 1 of them by hand, 1 recovered. set()"

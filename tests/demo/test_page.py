@@ -61,7 +61,7 @@ def painted(style):
 @pytest.fixture(scope="module")
 def painting(tmp_path_factory):
     """A picture of two tilted, painted faces among clutter."""
-    pixels, _ = composed.scene([painted("impasto"), painted("charcoal")], 3)
+    pixels, _ = composed.scene([painted("impasto"), painted("watercolour")], 3)
     path = tmp_path_factory.mktemp("painting") / "Vénus & <b>Mars.png"
     images.write_png(path, np.ascontiguousarray(pixels[200:1000, :1000]))
     return path
@@ -212,7 +212,7 @@ def test_a_painting_is_recovered_shown_and_kept(browser, served, painting):
     np.testing.assert_array_equal(pasted, after)
     # The photograph that was painted is known. A painting may come as near in numbers, for it is upright.
     photo = sample.photo()
-    for answer, style in zip(recovered, ("impasto", "charcoal"), strict=True):
+    for answer, style in zip(recovered, ("impasto", "watercolour"), strict=True):
         near, far = (float(ssim(one[None], photo[None])[0]) for one in (answer, painted(style)))
         print(f"{style}: SSIM {far:.2f} painted, {near:.2f} recovered")
         assert near > 0.5
@@ -246,6 +246,115 @@ def test_uncertainty_is_shown_beside_the_faces(browser):
     assert [one.shape for one in faces] == [(128, 128, 3)] * 4
     assert "can still be wrong" in text(browser, "#legend")
     screenshot(browser, "uncertainty")
+
+
+EVENTS = {
+    "mouse": ("mousePressed", "mouseMoved", "mouseMoved", "mouseReleased"),
+    "touch": ("touchStart", "touchMove", "touchMove", "touchEnd"),
+}
+
+
+def drag(browser, box, kind="mouse"):
+    """Draws a rectangle x, y, width, height, in parts of the picture, on the picture with its faces."""
+    corners = browser.execute_script(
+        """const image = document.querySelector('#found img'), box = image.getBoundingClientRect();
+        scrollBy(0, box.top - 100);
+        const at = image.getBoundingClientRect();
+        const scale = Math.min(at.width / image.naturalWidth, at.height / image.naturalHeight);
+        const [w, h] = [scale * image.naturalWidth, scale * image.naturalHeight];
+        const [x, y] = [at.left + (at.width - w) / 2, at.top + (at.height - h) / 2];
+        const [l, t, wide, high] = arguments[0];
+        const end = [x + w * (l + wide), y + h * (t + high)];
+        return [[x + w * l, y + h * t], [x + w * (l + wide / 2), y + h * (t + high)], end, end]""",
+        box,
+    )
+    for event, (x, y) in zip(EVENTS["touch" if kind == "touch" else "mouse"], corners, strict=True):
+        if kind == "touch":
+            points = [] if event == "touchEnd" else [{"x": x, "y": y}]
+            browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": event, "touchPoints": points})
+        else:
+            values = {"type": event, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+            browser.execute_cdp_cmd("Input.dispatchMouseEvent", {**values, "pointerType": kind})
+
+
+def press(browser, selector):
+    browser.execute_script("arguments[0].click()", find(browser, selector)[0])
+
+
+def test_boxes_are_drawn_and_taken_back(browser):
+    """With a mouse, a pen and a finger; each is one face more, and its numbers are seen."""
+    for count, (kind, box) in enumerate(
+        {
+            "mouse": (0.6, 0.1, 0.2, 0.25),
+            "pen": (0.05, 0.7, 0.2, 0.2),
+            "touch": (0.05, 0.05, 0.2, 0.2),
+        }.items(),
+        1,
+    ):
+        drag(browser, box, kind)
+        until(
+            lambda n=count: (
+                f"{2 + n} faces, {n} of them by hand, {2 + n} recovered." in text(browser, "#message")
+            )
+        )
+    assert len(pictures(browser, "#gallery img", 5)) == 5
+    before, after = pictures(browser, "#slider img", 2)
+    y, x = (round(part * side) for part, side in zip((0.225, 0.7), before.shape, strict=False))
+    assert (before != after).any(-1)[y - 20 : y + 20, x - 20 : x + 20].mean() > 0.5
+    screenshot(browser, "boxes")
+    press(browser, "#back")
+    until(lambda: "2 faces found, 2 recovered." in text(browser, "#message"))
+
+
+def type_box(browser, numbers):
+    from selenium.webdriver.common.keys import Keys
+
+    field = find(browser, "#box textarea, #box input")[0]
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(numbers, Keys.ENTER)
+
+
+def test_boxes_are_typed_and_bad_ones_explained(browser):
+    for numbers, words in (
+        ("2000, 10, 90, 90", "middle in the picture"),
+        ("5, 5, 8, 8", "at least 32 pixels"),
+    ):
+        type_box(browser, numbers)
+        until(lambda words=words: words in text(browser, "#message .bad"))
+    assert len(pictures(browser, "#gallery img", 2)) == 2  # what was there stays
+    screenshot(browser, "bad box")
+    type_box(browser, "700, 90, 200, 200")
+    until(lambda: "3 faces, 1 of them by hand, 3 recovered." in text(browser, "#message"))
+    press(browser, "#back")
+    until(lambda: "2 faces found, 2 recovered." in text(browser, "#message"))
+
+
+def test_a_box_where_no_face_was_found(browser, tmp_path):
+    images.write_png(tmp_path / "wall.png", composed.scene([], 5)[0])
+    give(browser, tmp_path / "wall.png")
+    until(lambda: "No face was found" in text(browser, "#message"))
+    until(lambda: not shown(browser, "#results") and shown(browser, "#found"))
+    screenshot(browser, "no face")
+    drag(browser, (0.3, 0.3, 0.2, 0.3))
+    until(lambda: "1 face, 1 of them by hand, 1 recovered." in text(browser, "#message"))
+    assert len(pictures(browser, "#slider img", 2)) == 2
+
+
+def test_examples_can_be_clicked(browser):
+    take_away(browser)
+    assert text(browser, "#examples").count("tilted") == 2
+    screenshot(browser, "start")
+    for k, words in (
+        (0, "1 face found, 1 recovered."),
+        (1, "as a whole"),
+        (2, "as a whole"),
+        (3, "as a whole"),
+    ):
+        press(browser, f"#example_{k}")
+        until(lambda words=words: words in text(browser, "#message"))
+        assert pictures(browser, "#slider img", 2)[0].shape[0] == (512 if k == 0 else 128)
+    until(lambda: find(browser, "#drop img"))
+    screenshot(browser, "example")
 
 
 def test_it_fits_a_phone(browser):
@@ -283,7 +392,7 @@ def test_bad_files_are_explained_and_the_next_one_works(browser, tmp_path):
     assert browser.title == page.TITLE
     images.write_png(tmp_path / "face.png", painted("impasto"))
     give(browser, tmp_path / "face.png")
-    until(lambda: "1 face found, 1 recovered." in text(browser, "#message"))
+    until(lambda: "as a whole is taken for one face" in text(browser, "#message"))
     assert len(pictures(browser, "#slider img", 2)) == 2
 
 
@@ -299,9 +408,11 @@ def test_the_camera_gives_a_picture(browser):
         return browser.execute_script(films) and find(browser, "#drop [aria-label='capture photo']")
 
     until(filming)[0].click()
-    until(lambda: "taken for one" in text(browser, "#message"))
+    until(lambda: "No face was found" in text(browser, "#message"))
+    until(lambda: not shown(browser, "#results") and shown(browser, "#found"))
+    drag(browser, (0.4, 0.4, 0.3, 0.3))
+    until(lambda: "1 face, 1 of them by hand, 1 recovered." in text(browser, "#message"))
     assert len(pictures(browser, "#slider img", 2)) == 2
-    until(lambda: not shown(browser, "#strength, #found"))
     inside = """const [row, link] = ['#files tr', '#files a[download]'].map(
         one => document.querySelector(one).getBoundingClientRect());
         return link.width > 0 && link.right < row.right"""

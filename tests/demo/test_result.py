@@ -5,7 +5,7 @@ import pictures
 import pytest
 from PIL import Image
 
-from ifrp_tf.core.errors import ImageError, ModelError
+from ifrp_tf.core.errors import ConfigError, ImageError, ModelError
 from ifrp_tf.demo import result as demo
 from ifrp_tf.pictures import images
 from ifrp_tf.pictures.blending import paste
@@ -43,7 +43,8 @@ def text(path):
 
 def test_faces_keep_their_numbers_and_say_what_made_them(pixels):
     one = result(pixels)
-    assert one.message() == ("3 faces found, 2 recovered. Note: low contrast. Note: 1 of 3 faces too small.")
+    assert one.message() == "3 faces found, 2 recovered."
+    assert one.notes() == ["Low contrast.", "1 of 3 faces too small."]
     shown = one.faces()
     assert [(face.path.name, face.caption) for face in shown] == [
         ("x_face1_recovered.png", "Face 1"),
@@ -89,6 +90,69 @@ def test_a_large_picture_is_shown_small_and_kept_large(monkeypatch, pixels):
     assert full.shape == pixels.shape
     shrunk = images.resize(full[:160, :160], 80)
     assert np.abs(shrunk.astype(int) - after[:, :80]).mean() < 2
+
+
+def blind(pictures, *, relaxed=False):
+    return [[] for _ in pictures]
+
+
+def by_hand(one, box):
+    return demo.recover_in_box(one, box, lambda: one.recoverer)
+
+
+def test_boxes_by_hand_join_what_was_found(pixels):
+    one = result(pixels)
+    one.recoverer = Recoverer(lambda batch: 255 - batch, side=SIDE, name="n/1", fingerprint="0" * 64)
+    one.recoverer.detector = blind
+    more = by_hand(one, "100, 80, 40, 50")
+    assert more.message() == "4 faces, 1 of them by hand, 3 recovered."
+    assert [face.place for face in more.done.scene.faces] == [*PLACES, Place(120, 105, 50, 0)]
+    portraits = more.done.scene.portraits
+    np.testing.assert_array_equal(portraits[2], cut(pixels, Place(120, 105, 50, 0), SIDE))
+    np.testing.assert_array_equal(more.done.recovered, 255 - portraits)
+    assert [path.name for path in more.files(1.0)][2:] == ["x_face4_recovered.png", "x_pasted.png"]
+    # Over a face that was found, or drawn, the new box takes its place.
+    moved = by_hand(by_hand(more, "28 40 64 64"), "104, 84, 40, 50")
+    assert moved.message() == "4 faces, 2 of them by hand, 3 recovered."
+    assert [face.place for face in moved.done.scene.faces] == [
+        *PLACES[1:], Place(60, 72, 64, 0), Place(124, 109, 50, 0)
+    ]  # fmt: skip
+    assert one.recoverer.detector is blind
+    assert not demo.search_again(moved, lambda: one.recoverer, "whole").drawn
+
+
+def test_a_box_in_a_picture_without_a_face(tmp_path):
+    wide = pictures.scene(200, 600)
+    images.write_png(tmp_path / "x.png", wide)
+    recoverer = Recoverer(NEGATIVE.network, side=SIDE, name="n/1", fingerprint="0" * 64, detector=blind)
+    one = demo.recover(tmp_path / "x.png", "x.png", lambda: recoverer)
+    assert "No face was found" in one.message()
+    assert read(one.found()).shape == wide.shape
+    assert one.before_after(1.0) is None
+    more = by_hand(one, "400,50,100,100")
+    assert more.message() == "1 face, 1 of them by hand, 1 recovered."
+    changed = (read(more.before_after(1.0)[1]) != wide).any(-1)
+    assert changed[100, 450]
+    assert not changed[:, :390].any()
+    again = demo.search_again(more, lambda: recoverer)
+    assert again.message() == one.message()
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        ("", "four numbers"),
+        ("1, 2, 3", "four numbers"),
+        ("nose to chin", "260 x 160 pixels"),
+        ("300, 20, 50, 50", "middle in the picture"),
+        ("20, 20, -50, 50", "middle in the picture"),
+        ("20, 20, 12, 30", "at least 32 pixels"),
+        ("-800, -800, 1800, 1800", "not far larger"),
+    ],
+)
+def test_boxes_of_no_use_are_explained(pixels, box, words):
+    with pytest.raises(ConfigError, match=words):
+        by_hand(result(pixels), box)
 
 
 def test_uncertainty_stands_beside_each_face_and_is_measured_once(pixels):

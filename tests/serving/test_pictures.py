@@ -17,6 +17,8 @@ from ifrp_tf.cli import recover_remote
 from ifrp_tf.client import Client, RemoteError
 from ifrp_tf.client.wire import PICTURE
 from ifrp_tf.core.errors import ImageError
+from ifrp_tf.demo import model as demo_model
+from ifrp_tf.demo import result as demo
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery import remote
 from ifrp_tf.serving.model import ServedModel
@@ -184,6 +186,20 @@ def test_what_cannot_be_sent(client, tmp_path):
         client.recover_picture(tmp_path / "none.jpg")
     with pytest.raises(RemoteError, match="picture_bytes: "):
         client.recover_picture(b"no picture")
+
+
+def test_the_web_page_has_the_server_find_the_faces(endpoint, tmp_path):
+    pixels, box = astronaut()
+    images.write_png(tmp_path / "in.png", pixels)
+    opened = demo_model.served(f"grpc://localhost:{endpoint.port}", NAME)
+    one = demo.recover(tmp_path / "in.png", "in.png", opened)
+    assert isinstance(one.recoverer.detector, remote.ServerFinder)
+    assert one.message() == "1 face found, 1 recovered."
+    (found,) = one.done.scene.faces
+    drawn = demo.recover_in_box(one, ", ".join(map(str, box)), opened)
+    (face,) = drawn.done.scene.faces
+    assert (found.found_by, face.found_by) == ("blazeface", "box+")
+    assert abs(found.place.x - face.place.x) < 6
 
 
 def test_recover_remote_has_the_server_find_the_faces(client, endpoint, tmp_path):
