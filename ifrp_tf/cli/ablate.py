@@ -4,9 +4,9 @@ python tools/ablate.py --table=losses --pictures=20000 --data=data/faces/train -
 python tools/ablate.py --table=architecture --pictures=20000 --data=... --run_dir=runs/a --set=data.side=64
 python tools/ablate.py --table=architecture --pictures=2000 --base=toy --descriptor=none --run_dir=runs/toys
 
-Tables: losses, architecture, training_styles, transformer, identity, recipe. A run that was stopped or killed
-goes on when the same command is given again; other settings need another --run_dir. Exit code: 0 every row is
-there, 1 some failed, 2 wrong usage, 130 interrupted (the row in training is saved).
+Tables: losses, architecture, training_styles, transformer, identity, recipe, network. A run that was stopped
+or killed goes on when the same command is given again; other settings need another --run_dir. Exit code: 0
+every row is there, 1 some failed, 2 wrong usage, 130 interrupted (the row in training is saved).
 """
 
 from __future__ import annotations

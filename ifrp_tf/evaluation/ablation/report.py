@@ -15,7 +15,11 @@ from ifrp_tf.evaluation.paper_figures import DIFFERENCES, STYLE_DIFFERENCES
 from ifrp_tf.evaluation.statistics import METRICS
 from ifrp_tf.evaluation.tables import HEADER, number, with_interval
 
-_TITLES = {"unseen": "Unseen styles", "seen": "Styles trained on"}
+_TITLES = {
+    "unseen": "Unseen styles",
+    "seen": "Styles trained on",
+    "foreign": "Portraits by networks of other people",
+}
 _NOTHING = "–"
 _INTERVALS = ("psnr", "frr_top5")
 
@@ -50,6 +54,7 @@ def collect(
         "side": config.data.side,
         "batch_size": config.train.batch_size,
         "notes": list(ablation.notes),
+        "groups": list(ablation.groups),
         "rows": rows,
     }
 
@@ -65,7 +70,7 @@ def markdown(content: dict[str, Any]) -> str:
     if not finished:
         parts.append("No row is finished.")
     else:
-        for group in GROUPS:
+        for group in content.get("groups", GROUPS[:2]):
             parts += [f"## {_TITLES[group]}", _group(content, finished, group), _note(finished, group)]
         parts += ["## Training", _training(content, finished)]
     parts += ["## How to read it", _reading(content)]
@@ -186,7 +191,7 @@ def _reading(content: dict[str, Any]) -> str:
         f"The budget is a small part of the paper's, at {content['side']} pixels (the paper: 128): compare "
         "the order of rows, not figures, with the paper.",
         *content["notes"],
-        STYLE_DIFFERENCES["procedural"],
+        *(STYLE_DIFFERENCES[name] for name in _protocols(content)),
         *DIFFERENCES,
     ]
     if content["side"] != 128:
@@ -196,3 +201,8 @@ def _reading(content: dict[str, Any]) -> str:
             "network see them enlarged to 128."
         )
     return "\n".join(f"* {line}" for line in lines)
+
+
+def _protocols(content: dict[str, Any]) -> list[str]:
+    groups = content.get("groups", GROUPS[:2])
+    return ["procedural"] * bool({"unseen", "seen"} & set(groups)) + ["foreign"] * ("foreign" in groups)

@@ -21,8 +21,9 @@ from ifrp_tf.pictures import images
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.training.callbacks import read_metrics
 
-GROUPS = ("unseen", "seen")
-"""Reserved styles, which nobody trains on, and styles that the row was trained on."""
+GROUPS = ("unseen", "seen", "foreign")
+"""Reserved styles, which nobody trains on, styles that the row was trained on, and portraits that networks of
+other people painted, which nobody trains on either."""
 
 _TRAIN = (sys.executable, "-m", "ifrp_tf.cli.main", "train")
 """A training in a process of its own, from a checkout as from an installed package."""

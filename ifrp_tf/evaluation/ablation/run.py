@@ -150,18 +150,21 @@ def plan(request: Request) -> tuple[Ablation, list[Job]]:
         if request.insist:
             flags.append("--insist")
         styles = {"unseen": formulas.RESERVED, "seen": seen}
+        tested: dict[str, dict[str, Any]] = {
+            group: {"protocol": "procedural", "faces": _faces(request), "styles": ",".join(names)}
+            for group, names in styles.items()
+        }
+        tested["foreign"] = {"protocol": "foreign"}
         requests = {
             group: evaluate.Request(
                 model=str(folder),
                 json=str(folder / f"test_{group}.json"),
-                protocol="procedural",
-                faces=_faces(request),
-                styles=",".join(styles[group]),
                 limit=request.limit,
                 descriptor=request.descriptor,
                 weights=request.weights,
+                **tested[group],
             )
-            for group in ablate_row.GROUPS
+            for group in ablation.groups
         }
         jobs.append(Job(name, row, configs[name], folder, tuple(flags), requests))
     return ablation, jobs

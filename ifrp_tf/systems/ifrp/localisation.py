@@ -60,18 +60,19 @@ def inner_transformer(x: Tensor, name: str, config: ModelConfig) -> Tensor:
 def input_transformer(portrait: Tensor, config: ModelConfig) -> Tensor:
     """Our addition: one transformer on the portrait itself, whose target is known in training.
 
-    Its localisation network sees the portrait at half size. What it predicts is supervised by the
-    synthetic misalignment, so the rest of the network sees an upright face. With `localisation=cascade`
-    a second network looks at what the first one aligned and corrects it; the portrait is still sampled
-    once, through both transforms composed.
+    Its localisation network sees the portrait at half size, or at `align_side` pixels. What it predicts is
+    supervised by the synthetic misalignment, so the rest of the network sees an upright face. With
+    `localisation=cascade` a second network looks at what the first one aligned and corrects it; the portrait
+    is still sampled once, through both transforms composed.
 
     Args:
         portrait: [N, S, S, 3] in [-1, 1].
-        config: `localisation`, `normalization`, `stn_start` and `stn_bounded` are used.
+        config: `localisation`, `align_side`, `normalization`, `stn_start` and `stn_bounded` are used.
 
     Output shape: that of `portrait`.
     """
-    small = keras.layers.AveragePooling2D(2, name="stn0_shrink")(portrait)
+    times = portrait.shape[1] // config.align_side if config.align_side else 2
+    small = keras.layers.AveragePooling2D(times, name="stn0_shrink")(portrait)
     if config.localisation == "cascade":
         first = _cascade_stage(small, "align1", config)
         nearer = SpatialTransformer("edge", name="align1")([small, first])

@@ -102,6 +102,8 @@ def _srn_journal(portrait: Tensor, config: ModelConfig) -> Tensor:
     for k in range(4, 0, -1):
         channels = 2 ** (k - 1) * width
         x = _stage(upsample(x, channels, config.upsampling, f"d{k}"), f"d{k}", kind)
+        for block in range(1, 1 + config.deep_blocks * (k in (4, 3))):
+            x = residual_block(x, f"deep{k}_block{block}", kind)
         if paper_stn and k in (3, 2):
             x = inner_transformer(x, "stn3" if k == 3 else "stn4", config)
         x = _join_skip(x, encoded[k - 1], k, config)
@@ -124,7 +126,7 @@ def _join_skip(x: Tensor, skip: Tensor, level: int, config: ModelConfig) -> Tens
     if config.skips == "none" or (level > 2 and config.skips != "unet"):
         return x
     if config.skips == "top2_residual":
-        for block in range(1, 4):
+        for block in range(1, 1 + config.skip_blocks):
             skip = residual_block(skip, f"skip{level}_block{block}", config.normalization)
     merge = keras.layers.Concatenate if config.skip_merge == "concat" else keras.layers.Add
     return merge(name=f"skip{level}_{config.skip_merge}")([x, skip])

@@ -20,9 +20,13 @@ class ModelConfig:
         width: channels of the first stage of the `ijcv` network.
         skips: none (plain autoencoder), unet, top2, or top2_residual (the journal's).
         skip_merge: how a skip joins the decoder.
+        skip_blocks: residual blocks of each skip of `top2_residual` (3 in the journal).
+        deep_blocks: residual blocks at 1/16 and at 1/8 of the side in the decoder (0 in the journal).
         stn: where Spatial Transformers sit: `paper` (four, inside), `input` (one, on the portrait), `none`.
         localisation: `full` (the paper's tables), `light` localisation networks, or `cascade`: two in a row
             (with `stn=input`).
+        align_side: side at which the transformer of `stn=input` looks at the portrait, pixels; 0 = half.
+            With one number the same weights serve pictures of two sizes: training may begin with small ones.
         stn_start: `identity`, or `authors` (their code starts at 57.3 degrees; see method notes).
         stn_bounded: bound angle, scale and shift.
         upsampling: 4x4 transposed convolutions (paper), or nearest-neighbour resize + 3x3.
@@ -37,8 +41,11 @@ class ModelConfig:
     width: int = 32
     skips: Literal["none", "unet", "top2", "top2_residual"] = "top2_residual"
     skip_merge: Literal["concat", "add"] = "concat"
+    skip_blocks: int = 3
+    deep_blocks: int = 0
     stn: Literal["paper", "input", "none"] = "paper"
     localisation: Literal["full", "light", "cascade"] = "full"
+    align_side: int = 0
     stn_start: Literal["identity", "authors"] = "identity"
     stn_bounded: bool = False
     upsampling: Literal["transposed", "resize"] = "transposed"
@@ -49,7 +56,10 @@ class ModelConfig:
     discriminator_normalization: Literal["batch", "instance", "group", "none"] = "batch"
 
     def __post_init__(self) -> None:
-        within(self, width=(8, 256), discriminator_width=(8, 256))
+        within(self, width=(8, 256), discriminator_width=(8, 256), skip_blocks=(0, 8), deep_blocks=(0, 8))
+        within(self, align_side=(0, 1024))
+        if self.align_side % 16:
+            raise ConfigError(f"Expected a multiple of 16 as align_side, or 0. Received: {self.align_side}.")
         if self.stn_bounded and self.stn_start == "authors":
             raise ConfigError(
                 "Expected stn_start=identity with stn_bounded=true. Received: stn_start=authors.",
@@ -129,6 +139,11 @@ def check(config: Config) -> None:
         raise ConfigError(
             f"loss.alignment expects model.stn=input. Received: model.stn={config.model.stn}.",
             hint="The paper's inner transformers have no known target.",
+        )
+    if config.model.align_side > config.data.side or config.data.side % (config.model.align_side or 1):
+        raise ConfigError(
+            "Expected model.align_side to divide data.side. "
+            f"Received: {config.model.align_side} and {config.data.side}."
         )
 
 

@@ -10,6 +10,7 @@ from ifrp_tf.evaluation.ablation.tables import (
     ARCHITECTURE,
     IDENTITY,
     LOSSES,
+    NETWORK,
     RECIPE,
     TABLES,
     TRAINING_STYLES,
@@ -159,6 +160,11 @@ def test_the_papers_figures_rise_with_every_term():
 def test_the_first_row_is_the_preset():
     first = next(iter(configure(RECIPE, preset("modern"), []).values()))
     assert first == preset("modern")
+
+
+def test_the_first_network_is_that_of_the_preset():
+    assert next(iter(configure(NETWORK, preset("modern"), []).values())) == preset("modern")
+    assert NETWORK.groups[0] == "foreign"
 
 
 def test_every_other_row_differs_from_it_within_one_section():

@@ -318,12 +318,31 @@ def test_options_change_the_network():
 
     base = traits(ModelConfig(width=8))
     for field in dataclasses.fields(ModelConfig):
-        if field.name in ("discriminator_width", "discriminator_normalization"):
+        if field.name in ("discriminator_width", "discriminator_normalization", "align_side"):
             continue
-        other = {"width": 16, "stn_bounded": True}.get(field.name)
+        other = {"width": 16, "stn_bounded": True, "skip_blocks": 1, "deep_blocks": 1}.get(field.name)
         if other is None:
             other = next(value for value in _choices(field.name) if value != field.default)
         assert traits(ModelConfig(**{"width": 8, field.name: other})) != base, field.name
+
+
+def test_with_a_side_for_alignment_the_same_weights_serve_two_sizes():
+    config = ModelConfig(width=8, stn="input", localisation="cascade", align_side=32, deep_blocks=1)
+    small, large = build_srn(config, side=32), build_srn(config, side=64)
+    large.set_weights(small.get_weights())
+    shrunk = large.get_layer("stn0_shrink").output.shape
+    assert shrunk == (None, 32, 32, 3) == small.get_layer("stn0_shrink").output.shape
+    x = np.repeat(np.repeat(np.asarray(pictures(2, 32)), 2, axis=1), 2, axis=2)
+    ends = [keras.Model(one.input, one.get_layer(ALIGNMENT_LAYER).output) for one in (small, large)]
+    np.testing.assert_allclose(ends[1](x), ends[0](x[:, ::2, ::2]), atol=1e-5)
+
+
+def test_blocks_are_where_they_are_asked_for():
+    network = build_srn(ModelConfig(width=8, stn="input", skip_blocks=1, deep_blocks=2), side=64)
+    names = {layer.name.partition("_conv")[0] for layer in network.layers if "_block" in layer.name}
+    names = {"_".join(name.split("_")[:2]) for name in names}
+    skips = {"skip1_block1", "skip2_block1"}
+    assert names == skips | {f"deep{k}_block{block}" for k in (4, 3) for block in (1, 2)}
 
 
 def _choices(name):
