@@ -64,13 +64,12 @@ def check(
     own = [k for k, name in enumerate(names) if name.startswith(f"{persons}/")]
     if not own:
         raise DataError(f"Expected photographs in {root / 'test' / persons}. Received: none.")
-    made = {name: _normalised(model, gallery) for name, model in models.items()}
-    say(f"{len(gallery)} test photographs normalised by {len(models)} models")
-    found: dict[str, Any] = {
-        "identity": _identity(retrieval.load("dlib", weights), gallery, own, made),
-        "shape": _shape(names, known["test"], made),
-    }
-    say("identity and shape measured")
+    found: dict[str, Any] = {"identity": _identity(models, retrieval.load("dlib", weights), gallery, own)}
+    say(f"identity measured among {len(gallery)} photographs")
+    frontal = set(known["test"].frontal())
+    rows = [k for k, name in enumerate(names) if name in frontal]
+    found["shape"] = _shape(models, gallery[rows], np.stack([known["test"].points[names[k]] for k in rows]))
+    say("shape measured")
     found["variance"] = _variance(models, root / "train", known["train"], persons)
     say("variance measured")
     chosen = np.random.default_rng(0).permutation(len(names))[:casts]
@@ -90,22 +89,20 @@ def interval(
 
 
 def _identity(
+    models: Mapping[str, Normaliser],
     dlib: retrieval.NetworkDescriptor,
     gallery: np.ndarray,
     own: Sequence[int],
-    made: Mapping[str, Normalised],
 ) -> dict[str, Any]:
     """FRR of normalised faces among all test photographs, and dlib's distance to the own photograph."""
     vectors = dlib.embed(gallery)
     mean = np.round(gallery.mean(axis=0, dtype=np.float64)).astype(np.uint8)
-    answers = {name: done.faces[list(own)] for name, done in made.items()}
-    answers["mean face"] = np.repeat(mean[None], len(own), axis=0)
-    answers["mirrored photograph"] = gallery[list(own)][:, :, ::-1]
+    shown = gallery[list(own)]
+    answers = {name: _normalised(model, shown).faces for name, model in models.items()}
+    answers |= {"mean face": mean[None], "mirrored photograph": shown[:, :, ::-1]}
     found = {}
     for name, pictures in answers.items():
-        queries = (
-            dlib.embed(pictures) if name != "mean face" else np.repeat(dlib.embed(mean[None]), len(own), 0)
-        )
+        queries = np.broadcast_to(dlib.embed(pictures), (len(own), vectors.shape[1]))
         placed = retrieval.place(dlib, queries, vectors, own)
         found[name] = {f"frr_top{k}": interval(placed.success(k)) for k in (1, 5)}
         found[name]["distance"] = interval(placed.distance)
@@ -113,15 +110,10 @@ def _identity(
     return found
 
 
-def _shape(
-    names: Sequence[str], known: landmarks.Landmarks, made: Mapping[str, Normalised]
-) -> dict[str, Any]:
+def _shape(models: Mapping[str, Normaliser], pictures: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """Root of the mean squared error of landmarks on frontal faces, pixels of 128."""
-    frontal = set(known.frontal())
-    rows = [k for k, name in enumerate(names) if name in frontal]
-    truth = np.stack([known.points[names[k]] for k in rows])
-    answers = {name: done.landmarks[rows] for name, done in made.items()}
-    answers["mean shape"] = np.repeat(landmarks.mean_shape()[None], len(rows), axis=0)
+    answers = {name: _normalised(model, pictures).landmarks for name, model in models.items()}
+    answers["mean shape"] = landmarks.mean_shape()[None]
     squares = {
         name: SIDE**2 * np.square(points - truth).sum(axis=-1).mean(axis=-1)
         for name, points in answers.items()
