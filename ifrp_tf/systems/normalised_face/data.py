@@ -34,16 +34,7 @@ def batches(faces: Faces, config: Config, step: int) -> tf.data.Dataset:
     Raises:
         DataError: there are no faces of the kinds asked for.
     """
-    train = config.train
-    groups = []
-    for kinds in _TURNS[config.model.sources]:
-        members = np.flatnonzero(np.isin(faces.kinds, [KINDS.index(kind) for kind in kinds]))
-        if len(members):
-            groups.append(members)
-    if not groups:
-        raise DataError(
-            f"Expected faces for model.sources={config.model.sources}. Received: none among {len(faces)}."
-        )
+    train, groups = config.train, groups_of(faces, config)
     first = np.searchsorted(faces.owners, np.arange(len(faces)))
     count = np.bincount(faces.owners, minlength=len(faces))
 
@@ -72,3 +63,30 @@ def batches(faces: Faces, config: Config, step: int) -> tf.data.Dataset:
         )
 
     return tf.data.Dataset.from_tensor_slices(tuple(columns)).map(batch).prefetch(2)
+
+
+def groups_of(faces: Faces, config: Config) -> list[np.ndarray]:
+    """The faces that are drawn from in turn: indices, a group a turn.
+
+    Raises:
+        DataError: there are no faces of the kinds asked for.
+    """
+    groups = []
+    for kinds in _TURNS[config.model.sources]:
+        members = np.flatnonzero(np.isin(faces.kinds, [KINDS.index(kind) for kind in kinds]))
+        if len(members):
+            groups.append(members)
+    if not groups:
+        raise DataError(
+            f"Expected faces for model.sources={config.model.sources}. Received: none among {len(faces)}."
+        )
+    return groups
+
+
+def weights_of(faces: Faces, config: Config) -> np.ndarray:
+    """How often each picture is drawn: float64 [M], their sum 1."""
+    shares, groups = np.zeros(len(faces)), groups_of(faces, config)
+    for members in groups:
+        shares[members] += 1 / len(groups) / len(members)
+    weights: np.ndarray = (shares / np.bincount(faces.owners, minlength=len(faces)))[faces.owners]
+    return weights

@@ -5,18 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers, ops
 
+from ifrp_tf.core.types import Tensor
 from ifrp_tf.data.landmarks import COUNT, mean_shape
 from ifrp_tf.nn.features import networks as features
 from ifrp_tf.nn.layers import ResizeConv2D
+from ifrp_tf.systems.normalised_face.linear import SMALL, Linear
 from ifrp_tf.systems.normalised_face.settings import SIDE, ModelConfig
 
 FEATURES = 512
 """Numbers that MobileFaceNet makes of a face before its last, dense layer."""
 
-LAYER = "conv_6dw7_7"
+LAYER, EPSILON = "conv_6dw7_7", 1e-3
 DECODER, STANDARD = "decoder", "standard"
+LINEAR = ("linear_landmarks", "linear_inner", "linear_outer")
 
 _START = 8  # pixels of the smallest texture
 
@@ -24,9 +28,9 @@ _START = 8  # pixels of the smallest texture
 def build_decoder(config: ModelConfig) -> keras.Model:
     """Features to landmarks and a texture (paper, section 3.1).
 
-    The paper's transposed 5x5 convolutions, which overlap unevenly, are doublings with 3x3 convolutions. The
-    landmarks start at the mean shape. The layer `standard` holds the features' means and variances, which
-    come with the data and are not trained.
+    The paper's transposed 5x5 convolutions, which overlap unevenly, are doublings with 3x3 convolutions.
+    Their answer is added to that of a linear decoder, which is found in closed form (`linear.fit`); it and
+    the means and variances of the features come with the data (`assign`) and are not trained.
 
     Args:
         config: widths.
@@ -37,16 +41,26 @@ def build_decoder(config: ModelConfig) -> keras.Model:
     """
     given = keras.Input((FEATURES,), name="features")
     standard = layers.BatchNormalization(
-        center=False, scale=False, trainable=False, dtype="float32", name=STANDARD
+        epsilon=EPSILON, center=False, scale=False, trainable=False, dtype="float32", name=STANDARD
     )(given)
+
+    def linear(x: Tensor, size: int, name: str) -> Tensor:
+        return layers.Dense(size, kernel_initializer="zeros", trainable=False, dtype="float32", name=name)(x)
+
+    points = linear(standard, 2 * COUNT, LINEAR[0])
+    texture = linear(linear(standard, config.rank, LINEAR[1]), SMALL * SMALL * 3, LINEAR[2])
+    texture = layers.Reshape((SMALL, SMALL, 3), dtype="float32", name="linear_small")(texture)
+    texture = layers.UpSampling2D(
+        SIDE // SMALL, interpolation="bilinear", dtype="float32", name="linear_large"
+    )(texture)
+    # What is not linear begins at nothing.
     hidden = layers.Dense(config.hidden, activation="relu", name="shared")(standard)
     x = hidden
     for k in (1, 2):
         x = layers.Dense(256, activation="relu", name=f"landmarks_dense{k}")(x)
-    small = keras.initializers.RandomNormal(stddev=1e-3)  # large steps at first would fold the warp
-    shape = layers.Dense(2 * COUNT, kernel_initializer=small, dtype="float32", name="landmarks_dense3")
-    x = shape(x)
-    points = layers.Reshape((COUNT, 2), dtype="float32", name="landmarks")(x)
+    x = layers.Dense(2 * COUNT, kernel_initializer="zeros", dtype="float32", name="landmarks_dense3")(x)
+    points = layers.Add(dtype="float32", name="landmarks_sum")([points, x])
+    points = layers.Reshape((COUNT, 2), dtype="float32", name="landmarks")(points)
     x = layers.Dense(_START * _START * config.width, activation="relu", name="texture_dense")(hidden)
     x = layers.Reshape((_START, _START, config.width), name="texture_start")(x)
     side, k = _START, 0
@@ -54,9 +68,28 @@ def build_decoder(config: ModelConfig) -> keras.Model:
         side, k = 2 * side, k + 1
         channels = max(config.width // max(1, side // 16), 16) if side > 16 else config.width
         x = ResizeConv2D(channels, activation="relu", name=f"texture_conv{k}")(x)
-    x = layers.Conv2D(3, 1, dtype="float32", name="texture")(x)
-    shape.bias.assign(mean_shape().ravel())
-    return keras.Model(given, {"landmarks": points, "texture": x}, name=DECODER)
+    x = layers.Conv2D(3, 1, kernel_initializer="zeros", dtype="float32", name="texture_conv")(x)
+    x = layers.Add(dtype="float32", name="texture")([texture, x])
+    decoder = keras.Model(given, {"landmarks": points, "texture": x}, name=DECODER)
+    decoder.get_layer(LINEAR[0]).bias.assign(mean_shape().ravel())
+    return decoder
+
+
+def assign(decoder: keras.Model, mean: np.ndarray, variance: np.ndarray, found: Linear) -> None:
+    """Sets what comes with the data and is not trained.
+
+    Args:
+        decoder: of `build_decoder`.
+        mean, variance: float [512], of the features.
+        found: the linear decoder.
+    """
+    standard = decoder.get_layer(STANDARD)
+    standard.moving_mean.assign(mean)
+    standard.moving_variance.assign(variance)
+    shape, inner, outer = (decoder.get_layer(name) for name in LINEAR)
+    shape.set_weights([found.shape, found.shape_bias])
+    inner.set_weights([found.inner, np.zeros(found.inner.shape[1], np.float32)])
+    outer.set_weights([found.outer, found.texture_bias])
 
 
 def build_normaliser(config: ModelConfig, weights: str | Path | None) -> keras.Model:

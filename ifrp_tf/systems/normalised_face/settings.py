@@ -18,18 +18,20 @@ class ModelConfig:
     """The decoder, and what it is trained on.
 
     Attributes:
+        rank: of the linear decoder of textures, to whose answer that of the networks is added.
         hidden: numbers of the dense layer that both halves share.
         width: channels of the texture at 8 and 16 pixels a side, then half as many each time, 16 at least.
         sources: `all`; `averages`: averages of persons and studio faces only; `singles`: photographs as they
             are, without averages and morphs. For comparisons.
     """
 
-    hidden: int = 384
-    width: int = 128
+    rank: int = 96
+    hidden: int = 256
+    width: int = 64
     sources: Literal["all", "averages", "singles"] = "all"
 
     def __post_init__(self) -> None:
-        within(self, hidden=(8, 4096), width=(16, 512))
+        within(self, rank=(1, 512), hidden=(8, 4096), width=(16, 512))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,8 +73,8 @@ def normalised_face() -> Config:
             learning_rate=1e-3,
             schedule="cosine",
             batch_size=32,
-            pictures=64_000,
-            epoch_pictures=8_000,
+            pictures=48_000,
+            epoch_pictures=4_000,
             ema=0.995,
             dtype="bfloat16",
             checkpoint_minutes=3.0,
@@ -86,7 +88,7 @@ def normalised_face_identity() -> Config:
         system="normalised_face",
         loss=LossConfig(identity=0.5),
         train=dataclasses.replace(
-            normalised_face().train, learning_rate=3e-4, pictures=16_000, epoch_pictures=4_000
+            normalised_face().train, learning_rate=3e-4, pictures=12_000, epoch_pictures=2_000
         ),
     )
 
@@ -95,7 +97,7 @@ def normalised_face_toy() -> Config:
     """Drawn faces and features that are no network's: for tests and for trying things out."""
     return Config(
         system="normalised_face",
-        model=ModelConfig(hidden=64, width=16),
+        model=ModelConfig(rank=2, hidden=64, width=16),
         train=TrainConfig(
             optimizer="adam",
             learning_rate=3e-3,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from ifrp_tf.core.config import Config
@@ -16,9 +17,11 @@ from ifrp_tf.nn.features import networks as features
 from ifrp_tf.nn.losses import cosine_loss
 from ifrp_tf.nn.spline import Warp
 from ifrp_tf.systems.base import Networks, Player, Step, System, Term
+from ifrp_tf.systems.normalised_face import linear
 from ifrp_tf.systems.normalised_face.networks import (
     DECODER,
-    STANDARD,
+    EPSILON,
+    assign,
     build_normaliser,
 )
 from ifrp_tf.systems.normalised_face.settings import SIDE
@@ -54,6 +57,7 @@ class NormalisedFace(System):
         self.recogniser: keras.Model | None = None
         self._weights: str | None = None
         self._built: list[keras.Model] = []
+        self._fitted: tuple[np.ndarray, np.ndarray, linear.Linear] | None = None
         self._mask = (face_mask(SIDE) + OUTSIDE)[None, ..., None]
 
     def load_frozen(self, weights: str) -> None:
@@ -80,16 +84,20 @@ class NormalisedFace(System):
     def batches(self, training: normalised.Faces, step: int) -> Any:
         """Features, and the landmarks, texture and embedding that belong to them.
 
-        The means and variances of the features, which the decoder divides by, come with the data: they are
-        set here, to the same values whenever a run is resumed.
+        The linear decoder, and the means and variances of the features, come with the data: they are set,
+        to the same values whenever a run is resumed.
         """
         from ifrp_tf.systems.normalised_face import data  # late: needs TensorFlow
 
-        mean, variance = training.features.mean(axis=0), training.features.var(axis=0)
+        if self._fitted is None:
+            weights = data.weights_of(training, self.config)
+            mean = weights @ training.features
+            variance = weights @ np.square(training.features - mean)
+            standard = (training.features - mean) / np.sqrt(variance + EPSILON)
+            found = linear.fit(training, standard, weights, self.config.model.rank)
+            self._fitted = (mean, variance, found)
         for network in self._built:
-            standard = network.get_layer(DECODER).get_layer(STANDARD)
-            standard.moving_mean.assign(mean)
-            standard.moving_variance.assign(variance)
+            assign(network.get_layer(DECODER), *self._fitted)
         return data.batches(training, self.config, step)
 
     def forward(self, networks: Networks, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -117,7 +125,10 @@ class NormalisedFace(System):
     def architecture(self) -> str:
         """What the card says of the network."""
         model = self.config.model
-        return f"Cole et al. on 512 numbers of MobileFaceNet, hidden {model.hidden}, width {model.width}"
+        return (
+            "Cole et al. on 512 numbers of MobileFaceNet: a linear decoder of "
+            f"rank {model.rank}, and networks of hidden {model.hidden}, width {model.width}"
+        )
 
     def _texture(self, step: Step) -> Tensor:
         """Mean absolute error, the face weighted more than what surrounds it."""

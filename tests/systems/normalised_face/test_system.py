@@ -10,7 +10,7 @@ from ifrp_tf.pictures import images
 from ifrp_tf.release import export, load
 from ifrp_tf.systems import base
 from ifrp_tf.systems.base import Step
-from ifrp_tf.systems.normalised_face import data
+from ifrp_tf.systems.normalised_face import data, linear
 from ifrp_tf.systems.normalised_face.networks import build_decoder, build_normaliser
 from ifrp_tf.systems.normalised_face.settings import ModelConfig
 from ifrp_tf.training import run
@@ -36,6 +36,26 @@ def test_the_decoder_begins_with_the_mean_shape_and_is_small_enough_to_ship():
     found = decoder(np.random.default_rng(0).normal(size=(2, 512)).astype("float32"))
     assert np.abs(np.asarray(found["landmarks"]) - mean_shape()).max() < 0.05
     assert found["texture"].shape == (2, 128, 128, 3)
+
+
+def test_the_linear_decoder_is_found_and_the_networks_answer_is_added_to_it(faces, monkeypatch):
+    monkeypatch.setattr(linear, "RIDGE", 1e-4)
+    config = TOY.override(["model.rank=15"])
+    system = base.create(config)
+    network = system.build()["normaliser"]  # its encoder is random and not asked
+    system.batches(faces, 0)
+    found = network.get_layer("decoder")(faces.features)
+    np.testing.assert_allclose(found["landmarks"], faces.landmarks, atol=2e-3)
+    small = np.stack([images.resize(texture, 64) for texture in faces.textures])
+    made = np.asarray(found["texture"]).reshape(16, 64, 2, 64, 2, 3).mean(axis=(2, 4))
+    inside = np.asarray(system._mask[0, ::2, ::2] > 1)
+    error = np.abs(made - np.asarray(images.to_model_range(small))) * inside
+    assert error.mean() < 0.03  # rank 15 of 16 faces is exact but for what enlarging smooths
+    weights = data.weights_of(faces, config)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[faces.kinds == 3].sum() == pytest.approx(0.5)
+    poorer = linear.fit(faces, faces.features, weights, 2)
+    assert poorer.inner.shape == (512, 2)
 
 
 def test_a_face_and_its_mirror_image_have_the_same_answer():
