@@ -6,7 +6,8 @@ python tools/recover.py --input='portraits/**/*.png' --output=recovered --overwr
 python tools/recover.py --input=scans --output=recovered --paste --gallery
 
 Writes <stem>_recovered.png of a picture that one face fills, one <stem>_face<k>_recovered.png for every face
-in others, report.json and report.csv. Exit code: 0 all good, 1 some inputs failed (such as those without a
+in others, report.json and report.csv; of a video or an animated GIF, WebP or PNG <stem>_recovered.mp4, .gif
+and so on, with the faces pasted. Exit code: 0 all good, 1 some inputs failed (such as those without a
 face) or none was found, 2 wrong usage, 3 model unusable, 130 interrupted (run it again to go on).
 """
 
@@ -53,6 +54,7 @@ class Wanted:
             guess; 16 times the work.
         save_crops: Also write <stem>_crop.png: the portrait that the network saw.
         size: Side of <stem>_recovered.png: 256 or 512. Enlarged (Lanczos): no detail is added.
+        smoothing: Of faces in videos and animations, seconds; 0: none.
         pages: Of TIFF and PDF: first, all, or such as 1,3-5. Outputs: <stem>_page<k>...
         overwrite: Replace existing outputs.
     """
@@ -73,6 +75,7 @@ class Wanted:
     answers: int = 0
     save_crops: bool = False
     size: int | None = None
+    smoothing: float = 0.1
     pages: str = "first"
     overwrite: bool = False
 
@@ -135,13 +138,14 @@ def carry_out(request: Wanted, load: Callable[[], Recoverer]) -> int:
         answers=request.answers,
         save_crops=request.save_crops,
         size=request.size,
+        smoothing=request.smoothing,
     )
     with folder.opened(request.input, request.output, options, request.pages) as (manifest, jobs):
         recoverer = load()
         run = folder.Run(manifest, jobs, recoverer, options, side_by_side, request.overwrite)
         with Console(len(jobs)) as console:
             seen = Seen(console, flag_names(type(request)))
-            report = run.process(seen.show)
+            report = run.process(seen.show, console.step)
         write_table(report.path)
         page = gallery.write_pages(report.path) if request.gallery else None
     print(f"{report.summary(len(jobs))}; model {recoverer.name}; {report.path}")

@@ -125,8 +125,19 @@ class Console:
             self.say(f"{entry['input']!r}: {entry['reason']}: {entry['message']}")
         self._bar.update()
         self._count += 1
-        if not self._watched and time.monotonic() >= self._next and self._count < self._total:
-            self.say(f"{self._count:,} of {self._total:,} pictures")
+        if not self._watched and self._count < self._total:
+            self._now_and_then(f"{self._count:,} of {self._total:,} pictures")
+
+    def step(self, line: str) -> None:
+        """Shows how far a picture is that takes long, behind the bar."""
+        if self._watched:
+            self._bar.set_postfix_str(line)
+        else:
+            self._now_and_then(line)
+
+    def _now_and_then(self, line: str) -> None:
+        if time.monotonic() >= self._next:
+            self.say(line)
             self._pause = min(2 * self._pause, 600.0)  # a log is to show life, not to grow
             self._next = time.monotonic() + self._pause
 

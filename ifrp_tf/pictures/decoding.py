@@ -103,6 +103,18 @@ _OTHER_FILES = (
     (b"\x89HDF", "an HDF5 file"),
     (b"\x7fELF", "a program"),
 )
+VIDEO = "a video"
+"""What `sniff` calls a video, which is read frame by frame elsewhere: `video.Video`."""
+
+_VIDEOS = (
+    b"\x1a\x45\xdf\xa3",  # Matroska, WebM
+    b"OggS",
+    b"FLV\x01",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF: WMV
+    b"\0\0\1\xba",  # MPEG
+    b"\0\0\1\xb3",
+)
+_QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _BMP_HEADER_BYTES = (12, 16, 40, 52, 56, 64, 108, 124)
 
@@ -202,6 +214,8 @@ def sniff(data: bytes) -> tuple[str | None, bool, str]:
         return "BMP", True, "BMP"
     if data[4:8] == b"ftyp" and (format := _brand(data)):
         return format, True, format
+    if data.startswith(_VIDEOS) or data[4:8] in _QUICKTIME or _is_riff_or_stream(data):
+        return None, True, VIDEO
     for magic, words in _OTHER_PICTURES:
         if data.startswith(magic):
             return None, True, words
@@ -210,6 +224,11 @@ def sniff(data: bytes) -> tuple[str | None, bool, str]:
             return None, False, words
     words, is_picture = _textual(data)
     return None, is_picture, f"{words} (it starts with {data[:16]!r})"
+
+
+def _is_riff_or_stream(data: bytes) -> bool:
+    """Whether it begins as AVI, or as packets of an MPEG transport stream."""
+    return (data[:4], data[8:12]) == (b"RIFF", b"AVI ") or (data[:1], data[188:189]) == (b"G", b"G")
 
 
 def _brand(data: bytes) -> str | None:
@@ -524,7 +543,8 @@ _TURNS = {
 }
 _LOW_CONTRAST = 8
 _SPARSE = 16
-_COUNTED_GIF_BYTES = 4 * 2**20
+COUNTED_GIF_BYTES = 4 * 2**20
+"""The largest GIF whose frames are counted: a hostile one holds a frame in every few bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -644,7 +664,7 @@ def decode(
     except ImageError:
         raise
     except Exception as error:  # Pillow's parsers raise whatever they trip over; only ImageError may get out
-        raise _fault(error, data, format) from error
+        raise fault(error, data, format) from error
     pixels = np.array(rgb)
     # Looking at every pixel takes as long as decoding; where a few of them differ nobody needs to.
     if _spread(pixels[::_SPARSE, ::_SPARSE]) < _LOW_CONTRAST and _spread(pixels) < _LOW_CONTRAST:
@@ -890,7 +910,7 @@ def _count_frames(image: ImageFile.ImageFile, data: bytes, format: str, notes: l
         return
     count: int | None = None
     try:
-        if format != "GIF" or len(data) <= _COUNTED_GIF_BYTES:
+        if format != "GIF" or len(data) <= COUNTED_GIF_BYTES:
             count = getattr(image, "n_frames", None)
     except EOFError:
         pass
@@ -899,7 +919,14 @@ def _count_frames(image: ImageFile.ImageFile, data: bytes, format: str, notes: l
     notes.append(f"{count or 'several'} frames, first used")
 
 
-def _fault(error: Exception, data: bytes, format: str) -> ImageError:
+def fault(error: Exception, data: bytes, format: str) -> ImageError:
+    """What an error of Pillow's says of a file.
+
+    Args:
+        error: Whatever a parser tripped over.
+        data: The file's bytes.
+        format: Its format, one of `FORMATS` or `EXTRAS`.
+    """
     said = f"{error}" or type(error).__name__
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning | MemoryError):
         return ImageError("too_large", f"the {format} data would need too much memory: {said}.")

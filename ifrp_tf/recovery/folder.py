@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
+import shutil
 import signal
 import threading
 from collections import deque
@@ -17,12 +19,17 @@ from typing import Any
 
 import numpy as np
 
+from ifrp_tf.core import files
 from ifrp_tf.core.errors import ConfigError, DataError, ImageError, ModelError
 from ifrp_tf.core.files import list_pictures, read_bytes, write_bytes_atomic
 from ifrp_tf.pictures import decoding, framing
+from ifrp_tf.pictures import video as video_file
 from ifrp_tf.pictures.blending import in_place, paste
+from ifrp_tf.pictures.clips import Animation, Clip, is_animation
 from ifrp_tf.pictures.decoding import MAX_FILE_BYTES, SUFFIXES
 from ifrp_tf.pictures.encoding import KEPT, encode_like
+from ifrp_tf.pictures.video import Video
+from ifrp_tf.recovery import video
 from ifrp_tf.recovery.manifest import (
     CROP,
     GENERATED,
@@ -83,6 +90,7 @@ class Item:
         made: what will be, or was, made from it.
         scene: its faces, laid out for the network; None unless about to be recovered.
         answers: the network's, to each portrait of the scene.
+        clip: a video or an animation about to be recovered, in place of a scene.
     """
 
     job: Job
@@ -92,6 +100,7 @@ class Item:
     made: Made | None = None
     scene: Scene | None = None
     answers: Sequence[Answer] = ()
+    clip: Clip | None = None
 
     def entry(self) -> dict[str, Any]:
         """The entry in `report.json`; a box is x, y, width, height in pixels of the upright picture."""
@@ -108,6 +117,13 @@ class Item:
             entry["message"] = self.message and f"page {self.job.page}: {self.message}"
         if self.made is None:
             return entry
+        if self.made.film:
+            film = {"recovered": self.made.outputs[0], **self.made.film}
+            return {
+                **entry,
+                "faces": list(self.made.faces),
+                **({"film": film} if self.status != "failed" else {}),
+            }
         written = set(self.made.outputs) if self.status != "failed" else set()
         faces = self.made.faces or ({"box": list(self.made.box)},)
         if self.status == "failed" and _is_whole(self.made.faces):
@@ -282,13 +298,15 @@ class Run:
     side_by_side: bool = False
     overwrite: bool = False
 
-    def process(self, progress: Progress | None = None) -> Report:
+    def process(self, progress: Progress | None = None, say: video.Say = lambda _: None) -> Report:
         """Recovers every input that has not been recovered before.
 
-        Ctrl-C (or SIGTERM) finishes the batch at hand and the report; a second one stops at once.
+        Ctrl-C (or SIGTERM) finishes the batch at hand and the report; a second one stops at once. Of a video
+        what is finished is kept, and gone on with the next time.
 
         Args:
             progress: called with each picture's report entry, in order.
+            say: told how far a video is.
 
         Returns:
             The counts. `report.json` is `{"model": ..., "pictures": [...], "counts": ...,
@@ -321,6 +339,7 @@ class Run:
                 for batch in _batches(stream):
                     self._answer(batch)
                     finish(writing)  # was written while the network saw this batch
+                    batch = [item for item in batch if item.clip is None or self._film(item, stop, say)]
                     writing = [pool.submit(self.write, item) for item in batch]
                 finish(writing)
                 interrupted = stop.is_set() and sum(counts.values()) < len(self.jobs)
@@ -375,8 +394,9 @@ class Run:
         done = before is not None and self._is_there(job, before)
         if done and sure and before is not None and (before.size, before.mtime_ns) == (size, mtime_ns):
             return _up_to_date(job, before)
-        data = read_bytes(job.path, MAX_FILE_BYTES)
-        sha256 = hashlib.sha256(data).hexdigest()
+        is_video = _is_video(job.path)
+        data = b"" if is_video else read_bytes(job.path, MAX_FILE_BYTES)
+        sha256 = files.sha256(job.path) if is_video else hashlib.sha256(data).hexdigest()
         if before is not None and before.sha256 != sha256:
             before = None
         if done and sure and before is not None:
@@ -388,6 +408,8 @@ class Run:
             made = replace(
                 made, outputs=before.outputs, uncertainty=before.uncertainty, answers=before.answers
             )
+        if is_video or is_animation(data):
+            return self._clip(job, Video(job.path) if is_video else Animation(data), made)
         if self.options.faces == "whole" and (strange := self._strange(self._outputs(job), made.outputs)):
             return Item(job, "failed", "output_exists", strange)  # known before anything is decoded
         item = self._laid_out(job, data, made, sure)
@@ -396,6 +418,61 @@ class Run:
             return _up_to_date(job, item.made)
         return item
 
+    def _clip(self, job: Job, clip: Clip, made: Made) -> Item:
+        """A video or an animation, to be recovered once it is its turn."""
+        if clip.generated and job.inside:
+            return Item(job, "skipped", "generated", "an output of ifrp_tf is no portrait.")
+        if self.options.boxes:
+            raise ConfigError("Expected a picture with `boxes`. Received: a video, in which faces move.")
+        name = f"{job.stem}_recovered{clip.suffix}"
+        if strange := self._strange([name], made.outputs):
+            return Item(job, "failed", "output_exists", strange)
+        made = replace(made, outputs=(name,), box=(0, 0, *clip.size), notes=clip.notes)
+        return Item(job, made=made, clip=clip)
+
+    def _film(self, item: Item, stop: threading.Event, say: video.Say) -> bool:
+        """Recovers and writes a clip; what goes wrong becomes its status. False where it was stopped."""
+        clip, made, recoverer = item.clip, item.made, self.recoverer
+        if clip is None or made is None:
+            return True
+
+        def check() -> None:
+            if stop.is_set():
+                raise video.StoppedError
+
+        target = self.manifest.folder / made.outputs[0]
+        words = f"{made.sha256} {made.model} {made.settings}"
+        work = target.with_name(f".{target.name}.{hashlib.sha256(words.encode()).hexdigest()[:16]}.film")
+        function = self.recoverer.function(self.options)
+        text = provenance(recoverer.name, recoverer.fingerprint)
+        try:
+            for other in target.parent.glob(f".{glob.escape(target.name)}.*.film"):
+                if other != work:
+                    shutil.rmtree(other)  # of another version of the file, model or options
+            found = video.recover(
+                clip, recoverer, self.options, lambda portraits: answer(function, portraits), work,
+                say=lambda line: say(f"{item.job.path.name}: {line}"), check=check,
+            )  # fmt: skip
+            item.made = made = replace(
+                made, film=found.film(), faces=found.entries(*clip.size[::-1]),
+                notes=(*made.notes, *found.seen.notes),
+            )  # fmt: skip
+            target.unlink(missing_ok=True)  # an old output must never be taken for the one in the manifest
+            self.manifest.add(item.job.key, made)
+            clip.join(found.segments, target, found.size, "; ".join(f"{k}: {v}" for k, v in text.items()))
+            shutil.rmtree(work)
+        except video.StoppedError:
+            return False
+        except (ModelError, DataError, ImageError, OSError, MemoryError) as error:
+            item.status, item.message = "failed", str(error)
+            item.reason = getattr(error, "reason", "not_written")
+            if isinstance(error, ModelError):
+                item.reason = "not_recovered"
+            if isinstance(error, ImageError):  # of no use: it would fail again
+                shutil.rmtree(work, ignore_errors=True)
+        item.clip = None
+        return True
+
     def _may_be(self, before: Made) -> bool:
         """Whether what was made before may be what is asked for now: as a whole, with or without looking."""
         settings = self.options.settings()
@@ -403,7 +480,7 @@ class Run:
         return before.settings == settings or (_is_whole(before.faces) and alike[0] == alike[1])
 
     def _is_there(self, job: Job, before: Made) -> bool:
-        wanted = self._outputs(job, before.faces, before.outputs)
+        wanted = before.outputs if before.film else self._outputs(job, before.faces, before.outputs)
         present = all(os.path.lexists(self.manifest.folder / name) for name in wanted)
         as_many = self.options.answers in (0, before.answers)
         return not self.overwrite and present and as_many and set(wanted) <= set(before.outputs)
@@ -604,6 +681,16 @@ def is_output(data: bytes) -> bool:
     if data.startswith(b"\x89PNG"):
         return b"tEXt" + key + b"\0" in data or b"iTXt" + key + b"\0" in data
     return key + b": " + GENERATED.encode() in data  # a comment, or EXIF's `Software`
+
+
+def _is_video(path: Path) -> bool:
+    try:
+        if not path.is_file():  # a pipe would wait
+            return False
+        with open(path, "rb") as file:
+            return video_file.is_video(file.read(512))
+    except (OSError, ValueError):  # reading it says why
+        return False
 
 
 def _stat(path: Path) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ifrp_tf.core.errors import ImageError
 from ifrp_tf.core.files import write_bytes_atomic
 from ifrp_tf.core.rendering import render
-from ifrp_tf.pictures import framing, images
+from ifrp_tf.pictures import framing, images, video
 from ifrp_tf.recovery.manifest import provenance, read_report
 from ifrp_tf.recovery.recoverer import ENLARGED
 
@@ -124,6 +124,8 @@ def _shown(folder: Path, picture: dict[str, Any], above: str, text: dict[str, st
         "faces": faces,
         "thumbnails": _thumbnails(folder, picture, text),
         "pasted": _link(picture["pasted"]) if "pasted" in picture else "",
+        "film": _link(picture["film"]["recovered"]) if "film" in picture else "",
+        "is_video": "film" in picture and Path(picture["film"]["recovered"]).suffix in video.CONTAINERS,
     }
 
 

@@ -10,13 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.core.files import JsonLines, atomic, csv_cell, write_bytes_atomic
+from ifrp_tf.pictures import video
 from ifrp_tf.pictures.decoding import SUFFIXES
 from ifrp_tf.pictures.encoding import KEPT
 
@@ -51,6 +52,7 @@ class Made:
         settings: `Options.settings` under which it was made.
         uncertainty: one number for each recovered face, 0 to 1, where that was asked for.
         answers: how many the strips show, where they were asked for.
+        film: what the report says of a video or an animation as a whole; empty for a picture.
     """
 
     sha256: str
@@ -64,6 +66,7 @@ class Made:
     settings: str = ""
     uncertainty: tuple[float, ...] = ()
     answers: int = 0
+    film: dict[str, Any] = field(default_factory=dict)
 
 
 class Manifest:
@@ -346,6 +349,7 @@ def write_table(report: Path) -> Path:
                 **{name: face.get(name) for name in _OF_A_FACE},
                 "face": k if face else None,
                 "pasted": picture.get("pasted"),
+                **({"recovered": picture["film"]["recovered"]} if face and "film" in picture else {}),
                 "page": picture.get("page"),
                 "notes": "; ".join(picture.get("notes", ())),
             }
@@ -367,7 +371,7 @@ def _root(given: Path) -> Path:
 
 def _stem(path: Path) -> Path:
     # "Portrait No. 5" has no suffix, whatever `pathlib` thinks.
-    return path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
+    return path.with_suffix("") if path.suffix.lower() in (*SUFFIXES, *video.SUFFIXES) else path
 
 
 def _free(stem: Path, taken: set[str]) -> Path:
@@ -379,7 +383,11 @@ def _free(stem: Path, taken: set[str]) -> Path:
 
 
 def _names(stem: Path) -> set[str]:
-    ends = (*(f"{kind}.png" for kind in KINDS), *(PASTED + suffix for suffix in (".png", *KEPT.values())))
+    ends = (
+        *(f"{kind}.png" for kind in KINDS),
+        *(PASTED + suffix for suffix in (".png", *KEPT.values())),
+        *(f"recovered{suffix}" for suffix in (".gif", ".webp", *video.CONTAINERS)),
+    )
     return {_fold(stem.with_name(f"{stem.name}_{end}")) for end in ends}
 
 

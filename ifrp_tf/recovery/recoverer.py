@@ -83,6 +83,7 @@ class Options:
         answers: how many plausible answers are shown side by side, 2 to `MOST_ANSWERS`: those to slightly
             changed portraits that differ most (`Uncertainty.several`); 0 for none.
         save_crops: whether a folder also gets the portraits that the network saw.
+        smoothing: seconds over which the places and the looks of faces in a video are smoothed; 0 for none.
 
     Raises:
         ConfigError: an option is out of range, or two contradict each other.
@@ -104,6 +105,7 @@ class Options:
     size: int | None = None
     answers: int = 0
     save_crops: bool = False
+    smoothing: float = 0.1
 
     def __post_init__(self) -> None:
         if self.faces not in FACES:
@@ -119,6 +121,8 @@ class Options:
         self._check_outputs()
         if not 0.0 <= self.strength <= 1.0:
             raise ConfigError(f"Expected `strength` from 0 to 1. Received: {self.strength!r}.")
+        if not 0.0 <= self.smoothing <= 2.0:
+            raise ConfigError(f"Expected `smoothing` from 0 to 2 seconds. Received: {self.smoothing!r}.")
         if self.faces == "whole" and (self.paste or self.boxes):
             what = "paste" if self.paste else "boxes"
             raise ConfigError(
@@ -166,6 +170,8 @@ class Options:
             words.append(f"turn {self.turn}")
         if self.size:
             words.append(f"size {self.size}")
+        if self.smoothing != 0.1:
+            words.append(f"smoothing {self.smoothing:g}")
         return " ".join(words)
 
 
@@ -295,10 +301,12 @@ class Finder(Protocol):
 def _found(
     pixels: np.ndarray, options: Options, detector: Detector | Finder | None, turn: int | None
 ) -> tuple[Sequence[Face], list[str]]:
-    shorter, longer = sorted(pixels.shape[:2])
-    square = longer <= _SQUARE * shorter
-    whole = square and not (options.paste or options.boxes or options.fallback == "none")  # it may be
-    if options.faces == "whole" or (whole and longer <= _TIGHT):
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    whole = _nearly_square(height, width) and not (
+        options.paste or options.boxes or options.fallback == "none"
+    )
+    if whole_unseen(height, width, options):
         return [WHOLE], []
     if detector is None:
         raise ConfigError("Expected a detector with faces='auto'. Received: none.")
@@ -312,8 +320,25 @@ def _found(
         found = detection.find(pixels, detector, turn)
     if whole and _filled(found, pixels):
         return [WHOLE], []
-    insist = options.fallback == "whole" or (options.fallback == "auto" and square and longer <= _SMALL)
-    return (found, []) if found or not insist else ([WHOLE], [NO_FACE])
+    return (found, []) if found or not may_be_whole(height, width, options) else ([WHOLE], [NO_FACE])
+
+
+def _nearly_square(height: int, width: int) -> bool:
+    return max(height, width) <= _SQUARE * min(height, width)
+
+
+def whole_unseen(height: int, width: int, options: Options) -> bool:
+    """Whether a picture of a size is taken for one face as a whole without looking."""
+    if options.faces == "whole":
+        return True
+    elsewhere = options.paste or options.boxes or options.fallback == "none"
+    return _nearly_square(height, width) and not elsewhere and max(height, width) <= _TIGHT
+
+
+def may_be_whole(height: int, width: int, options: Options) -> bool:
+    """Whether a picture of a size in which no face was found is taken for one as a whole."""
+    small = _nearly_square(height, width) and max(height, width) <= _SMALL
+    return options.fallback == "whole" or (options.fallback == "auto" and small)
 
 
 def _filled(found: Sequence[Face], pixels: np.ndarray) -> bool:
@@ -512,10 +537,13 @@ class Recoverer:
 
     def look(self, pixels: np.ndarray, options: Options) -> Scene:
         """Finds the faces of a picture with the detector that the options name; see `look`."""
-        detector = self.detector
-        if options.detector != detection.DETECTOR:
-            detector = self._others.get(options.detector, detector)
-        return look(pixels, options, detector, self.side)
+        return look(pixels, options, self.detector_for(options), self.side)
+
+    def detector_for(self, options: Options) -> Detector | Finder:
+        """The detector that the options name, or that which was given."""
+        if options.detector == detection.DETECTOR:
+            return self.detector
+        return self._others.get(options.detector, self.detector)
 
     def uncertainty(self, source: Source) -> Uncertainty:
         """Recovers the face of one portrait and says where the answer depends on what should not matter.

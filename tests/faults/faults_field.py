@@ -1,13 +1,15 @@
-"""Faults 101-118: sound files of strangers that came out garbled, black or small without a word."""
+"""Faults 101-119: sound files of strangers that came out garbled, black or small without a word."""
 
 import builtins
 import importlib.util
 import io
+import json
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
+import moving
 import numpy as np
 import pictures
 import pytest
@@ -19,6 +21,7 @@ from PIL import Image
 
 from ifrp_tf.core.errors import ImageError
 from ifrp_tf.pictures import decoding, encoding, images
+from ifrp_tf.recovery.recoverer import Options, Recoverer
 
 
 def shows(pixels, expected, off):
@@ -331,6 +334,31 @@ def kept_with_the_pixels(made: bytes) -> None:
     assert np.abs(images.read(data).pixels.astype(int) - pixels).mean() < 5
 
 
+def broken_videos(folder: Path) -> Path:
+    pytest.importorskip("av")
+    frames = [moving.scene(48, 64, 3 * number) for number in range(30)]
+    for suffix in (".mp4", ".mkv"):
+        whole = moving.write(folder / f"whole{suffix}", frames).read_bytes()
+        (folder / f"cut{suffix}").write_bytes(whole[: len(whole) // 2])
+        (folder / f"whole{suffix}").unlink()
+    (folder / "empty.mov").write_bytes(b"")
+    (folder / "head.avi").write_bytes(b"RIFF\x00\x10\x00\x00AVI LIST" + bytes(600))
+    (folder / "page.mp4").write_bytes(b"<!DOCTYPE html><title>404</title>")
+    (folder / "cut.gif").write_bytes(moving.animation(frames)[:-900])
+    return folder
+
+
+def rows_with_reasons(folder: Path) -> None:
+    recoverer = Recoverer(lambda portraits: 255 - portraits, side=32, name="m", fingerprint="m")
+    report = recoverer.recover_folder(folder, folder.parent / "out", options=Options(faces="whole"))
+    rows = json.loads(report.path.read_text())["pictures"]
+    assert {Path(row["input"]).name: row["reason"] for row in rows} == {
+        "cut.gif": "truncated", "cut.mkv": "truncated", "cut.mp4": "corrupt", "empty.mov": "empty",
+        "head.avi": "corrupt", "page.mp4": "not_an_image",
+    }  # fmt: skip
+    assert all(row["message"] for row in rows)
+
+
 ROWS = [
     Fault(101, "16-bit colour in separate planes", separate_planes, shown_without_a_word),
     Fault(102, "8 to 14 bits in 16", few_bits, stretched_with_a_note),
@@ -350,4 +378,5 @@ ROWS = [
     Fault(116, "what makes Pillow and libtiff talk", chatterers, nothing_on_the_terminal),
     Fault(117, "pages of PDF and TIFF", documents, by_their_number),
     Fault(118, "a pasted picture", beside_pixels, kept_with_the_pixels),
+    Fault(119, "videos that are broken, cut, empty or sound alone", broken_videos, rows_with_reasons),
 ]
