@@ -36,6 +36,7 @@ class Fault:
         make: makes what is faulty, in code; is given an empty folder.
         check: is given what was made; what must happen is asserted there.
         differs: why something else than the table asks for happens; empty where the table is obeyed.
+        slow: whether it takes more than some seconds, and belongs to `make test-slow`.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Fault:
     make: Callable[[Path], Any]
     check: Callable[[Any], None]
     differs: str = ""
+    slow: bool = False
 
     @property
     def label(self) -> str:

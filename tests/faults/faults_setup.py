@@ -156,6 +156,7 @@ ROWS = [
         "augmentation that repeats itself, or not",
         lambda _: two_passes(),
         every_pass_is_another,
+        slow=True,
     ),
     Fault(61, "batch of one, last batch a part", lambda _: two_passes(), one_and_never_a_part),
     Fault(

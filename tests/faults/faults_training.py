@@ -183,6 +183,7 @@ ROWS = [
         stopped_before_the_state_is_saved,
         differs="At the first step, not after k: the last good checkpoint stays, and the batch needs no "
         "saving: it is a function of the seed and the step, which is named. Gradients show in the next loss.",
+        slow=True,
     ),
     Fault(53, "variable without a gradient", lambda folder: folder, named_at_the_first_step),
     Fault(54, "resumed with fresh optimizers", lambda folder: folder, bit_for_bit),

@@ -19,10 +19,11 @@ PARTS = [
     faults_models, faults_versions, faults_program, faults_field, faults_faces,
 ]  # fmt: skip
 ROWS = [row for part in PARTS for row in part.ROWS]
+CASES = [pytest.param(row, id=row.label, marks=[pytest.mark.slow] if row.slow else []) for row in ROWS]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, on damaged tags
-@pytest.mark.parametrize("fault", ROWS, ids=[row.label for row in ROWS])
+@pytest.mark.parametrize("fault", CASES)
 def test_fault(fault, tmp_path):
     fault.check(fault.make(tmp_path))
 

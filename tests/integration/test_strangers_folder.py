@@ -66,7 +66,8 @@ def codings(x):
         "inks.jpg": Stranger(pictures.save(image.convert("CMYK"), "JPEG", quality=95), x),
         "palette.png": Stranger(pictures.save(image.quantize(200), "PNG"), x),
         "animated.gif": Stranger(
-            pictures.save(image, "GIF", save_all=True, append_images=[Image.fromarray(255 - x)]), x, "frames"
+            pictures.save(image, "GIF", save_all=True, append_images=[Image.fromarray(np.roll(x, 2, 1))]),
+            None,
         ),
         "grey.png": Stranger(pictures.save(grey, "PNG"), rgb_grey),
         "bitmap.bmp": Stranger(pictures.save(x, "BMP"), x),
@@ -167,11 +168,15 @@ def nothing(x):
     hidden = np.dstack([x, np.zeros(x.shape[:2], np.uint8)])
     return {
         "blank.png": refused(pictures.save(np.full((400, 300, 3), 250, np.uint8), "PNG"), "flat"),
-        "black first frame.gif": refused(
+        "black first frames.gif": Stranger(
             pictures.save(
-                Image.new("L", (200, 200)), "GIF", save_all=True, append_images=[Image.fromarray(x)]
+                Image.new("RGB", (400, 400)),
+                "GIF",
+                save_all=True,
+                append_images=[*[Image.fromarray(np.roll(x, k, 1)) for k in range(3)]],
             ),
-            "flat",
+            None,
+            "1 of 4 frames without a face",
         ),
         "noise16.png": refused(pictures.png16(noise), "flat"),
         "transparent.png": refused(pictures.save(hidden, "PNG"), "transparent"),

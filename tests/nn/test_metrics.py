@@ -212,6 +212,7 @@ np.savez(sys.argv[2], psnr=metrics.psnr(a, b), ssim=metrics.ssim(a, b), fsim=jax
 """
 
 
+@pytest.mark.slow
 def test_jax_gives_the_same_numbers(pairs, tmp_path):
     pytest.importorskip("jax")
     a, b = (batch.astype("float32") for batch in pairs)

@@ -39,6 +39,7 @@ def changed(before, network):
     )
 
 
+@pytest.mark.slow
 def test_it_overfits_eight_pairs():
     trainer = make("loss.adversarial=0", "train.pictures=1200", eager=False)
     first = trainer.fit(pairs(), steps_per_epoch=1, verbose=0).history["pixel"][0]
@@ -116,6 +117,7 @@ def test_a_variable_without_gradient_is_named():
         _check_connected(variables, [None, tf.constant(1.0)])
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_and_keeps_float32_variables():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -25,6 +25,7 @@ from ifrp_tf.pictures import images
 from ifrp_tf.systems.ifrp.settings import LossConfig
 from ifrp_tf.systems.ifrp.system import build_identity_network
 
+pytestmark = pytest.mark.slow
 OUTPUTS = ("embedding", FACENET_FEATURE)
 SEED = 3
 KEY = "20180402-114759"

@@ -158,6 +158,7 @@ def test_gradients_reach_every_part_of_the_photo(weights, faces, name):
     assert (inner > 0).mean() > 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_policy", [False, True])
 def test_bfloat16_stays_close(weights, faces, by_policy):
     expected = networks.mobilefacenet(weights, outputs=FEATURES, dtype="float32")(faces)
@@ -220,6 +221,7 @@ np.savez(sys.argv[3], **found)
 """
 
 
+@pytest.mark.slow
 def test_jax_gives_the_same_numbers(weights, faces, tmp_path):
     pytest.importorskip("jax")
     photos = faces[:2]
