@@ -2,6 +2,7 @@
 # make serve [PORT=8500] [REST_PORT=8501]                  serve saved_models/ifrp on this machine
 # make demo [DEMO_PORT=7860] [SERVER=grpc://host:8500]      a web page for this machine
 # make demo-browser                                        the page's test in Chromium; installs what it needs
+# make site-demo [SITE=site]                               a page without a server, for any static host; needs npm
 # make test                                                run the tests
 # make check                                               lint, format, types, imports
 PYTHON ?= python3.11
@@ -11,8 +12,10 @@ OUTPUT ?= recovered
 PORT ?= 8500
 REST_PORT ?= 8501
 DEMO_PORT ?= 7860
+SITE ?= site
+ORT_WEB := onnxruntime-web@1.30.0
 
-.PHONY: recover serve demo demo-browser test test-slow check install-check clean
+.PHONY: recover serve demo demo-browser site-demo test test-slow check install-check clean
 .DEFAULT_GOAL := recover
 
 # The stamp is remade whenever a file that names dependencies is newer.
@@ -42,6 +45,16 @@ $(VENV)/.browser: $(VENV)/.demo $(VENV)/.development
 	  $$(command -v sudo) apt-get install -y --no-install-recommends chromium chromium-driver
 	@touch $@
 
+$(VENV)/.onnx: pyproject.toml $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[onnx]'
+	@touch $@
+
+# Beside the environment, and ignored as it is.
+$(VENV)/npm/.$(ORT_WEB): $(VENV)/.runtime
+	@command -v npm >/dev/null || { echo "npm is needed: it comes with Node.js." >&2; exit 2; }
+	@npm install --prefix $(VENV)/npm --ignore-scripts --no-audit --no-fund --no-save --silent $(ORT_WEB)
+	@touch $@
+
 recover: $(VENV)/.runtime
 ifdef INPUT
 	@$(BIN)/python tools/recover.py --input="$(INPUT)" --output="$(OUTPUT)" --side_by_side
@@ -57,8 +70,11 @@ serve: $(VENV)/.serve
 demo: $(VENV)/.demo
 	@exec $(BIN)/python tools/demo.py --port=$(DEMO_PORT) $(if $(SERVER),--server=$(SERVER))
 
-demo-browser: $(VENV)/.browser
-	@$(BIN)/python -m pytest tests/demo/test_page.py
+demo-browser: $(VENV)/.browser $(VENV)/npm/.$(ORT_WEB)
+	@$(BIN)/python -m pytest tests/demo/test_page.py tests/demo/test_site.py
+
+site-demo: $(VENV)/.onnx $(VENV)/npm/.$(ORT_WEB)
+	@$(BIN)/python tools/site_demo.py --output="$(SITE)" --runtime=$(VENV)/npm/node_modules/onnxruntime-web
 
 test: $(VENV)/.development
 	@$(BIN)/python -m pytest -n 2 -m "not slow"

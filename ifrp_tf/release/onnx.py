@@ -21,6 +21,9 @@ OPSET = 17
 """Old enough for runtimes of 2022."""
 
 
+_LARGE = 64  # numbers of a weight that is worth a cast
+
+
 def build(network: keras.Model) -> onnx.ModelProto:
     """Converts a network to ONNX, weights included, computing in float32.
 
@@ -68,6 +71,35 @@ def build(network: keras.Model) -> onnx.ModelProto:
                 f"Expected a network that tf2onnx converts to operator set {OPSET}. Received: {error}."
             ) from error
     return model
+
+
+def halved(data: bytes) -> bytes:
+    """A model of half the size: its weights as float16, to be cast when it is loaded; it computes in float32.
+
+    Weights that were rounded to float16 before, as those of released models, stay what they are.
+
+    Args:
+        data: a serialised model of float32 weights.
+
+    Returns:
+        A serialised model of the same inputs and outputs.
+
+    Raises:
+        ConfigError: the package `onnx` is not installed.
+    """
+    onnx = _required("onnx")
+    model = onnx.ModelProto.FromString(data)
+    casts = []
+    for weight in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.size >= _LARGE:
+            half = f"{weight.name}__half"
+            casts.append(onnx.helper.make_node("Cast", [half], [weight.name], to=onnx.TensorProto.FLOAT))
+            weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), half))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()
 
 
 class Session:

@@ -14,7 +14,7 @@ from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.nn.folding import fold_batch_norms
 from ifrp_tf.nn.layers import BoundTransform, ResizeConv2D, SpatialTransformer
 from ifrp_tf.pictures import images
-from ifrp_tf.release.onnx import Session, build
+from ifrp_tf.release.onnx import Session, build, halved
 from ifrp_tf.systems.ifrp.localisation import ComposeTransforms
 from ifrp_tf.systems.ifrp.settings import PRESETS, ModelConfig
 
@@ -186,3 +186,17 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=rf"package {package}. .*ifrp_tf\[onnx\]"):
         Session(onnx.ModelProto()) if package == "onnxruntime" else build(keras.Model(x, keras.ops.sin(x)))
+
+
+def test_weights_that_are_rounded_to_float16_answer_the_same_at_half_the_size():
+    network = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Conv2D(32, 3), keras.layers.Conv2D(3, 3)]
+    )
+    for weight in network.weights:
+        weight.assign(numbers(*weight.shape).astype(np.float16))
+    data = build(network).SerializeToString()
+    small = halved(data)
+    assert len(small) < 0.65 * len(data)
+    pictures = numbers(2, 8, 8, 3)
+    answers = [Session(onnx.ModelProto.FromString(one), threads=1)(pictures) for one in (data, small)]
+    np.testing.assert_array_equal(*answers)
