@@ -189,9 +189,8 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch, package):
 
 
 def test_weights_that_are_rounded_to_float16_answer_the_same_at_half_the_size():
-    network = keras.Sequential(
-        [keras.Input((8, 8, 3)), keras.layers.Conv2D(32, 3), keras.layers.Conv2D(3, 3)]
-    )
+    portrait = keras.Input((8, 8, 3))
+    network = keras.Model(portrait, keras.layers.Conv2D(3, 3)(keras.layers.Conv2D(32, 3)(portrait)))
     for weight in network.weights:
         weight.assign(numbers(*weight.shape).astype(np.float16))
     data = build(network).SerializeToString()
