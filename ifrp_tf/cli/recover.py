@@ -53,6 +53,7 @@ class Wanted:
         answers: Also write <stem>_answers.png: 2 to 16 plausible answers in a row, for the face is a
             guess; 16 times the work.
         save_crops: Also write <stem>_crop.png: the portrait that the network saw.
+        attributes: Of the sitter, for a model that is told them: such as male=1,smiling=1,beard=-1.
         size: Side of <stem>_recovered.png: 256 or 512. Enlarged (Lanczos): no detail is added.
         smoothing: Of faces in videos and animations, seconds; 0: none.
         pages: Of TIFF and PDF: first, all, or such as 1,3-5. Outputs: <stem>_page<k>...
@@ -74,6 +75,7 @@ class Wanted:
     uncertainty: bool = False
     answers: int = 0
     save_crops: bool = False
+    attributes: str = ""
     size: int | None = None
     smoothing: float = 0.1
     pages: str = "first"
@@ -139,6 +141,7 @@ def carry_out(request: Wanted, load: Callable[[], Recoverer]) -> int:
         save_crops=request.save_crops,
         size=request.size,
         smoothing=request.smoothing,
+        attributes=request.attributes,
     )
     with folder.opened(request.input, request.output, options, request.pages) as (manifest, jobs):
         recoverer = load()

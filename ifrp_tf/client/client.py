@@ -179,13 +179,17 @@ class Client:
         """Of the model's pictures, pixels; the server is asked once."""
         return (self._info or self.metadata()).side
 
-    def recover(self, pictures: Source | Sequence[Source]) -> np.ndarray:
+    def recover(
+        self, pictures: Source | Sequence[Source], attributes: np.ndarray | None = None
+    ) -> np.ndarray:
         """Recovers the face of one portrait, or of each of several.
 
         Args:
             pictures: a path, the bytes of a file, an open file, a Pillow image or an array uint8 [H, W, 3]; a
                 list of these; or a batch uint8 [N, side, side, 3]. Portraits of any size are letterboxed
                 (`images.letterbox`).
+            attributes: what a model of the system afrp is told of the sitters, [A] from -1 to 1
+                (`data.attributes.NAMES`, `data.attributes.parse`).
 
         Returns:
             uint8 [side, side, 3], or [N, side, side, 3] for several.
@@ -197,9 +201,9 @@ class Client:
         if isinstance(pictures, np.ndarray) and pictures.ndim == 4:
             self._check_batch(pictures)
         elif not isinstance(pictures, list | tuple):
-            return _raise_or_return(next(self.recover_each([cast(Source, pictures)])))
+            return _raise_or_return(next(self.recover_each([cast(Source, pictures)], attributes)))
         answers = np.empty((len(pictures), self.side, self.side, 3), np.uint8)
-        for index, answer in enumerate(self.recover_each(pictures)):
+        for index, answer in enumerate(self.recover_each(pictures, attributes)):
             answers[index] = _raise_or_return(answer, f"Picture {index}: ")
         return answers
 
@@ -232,28 +236,33 @@ class Client:
         found = self._ask(lambda left: self._transport.picture(data, text, self.version, left), patience)
         return _remote_picture(found)
 
-    def recover_batch(self, portraits: np.ndarray) -> np.ndarray:
+    def recover_batch(self, portraits: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
         """Recovers a batch, all or nothing, in as many requests as the size of messages asks for.
 
         Args:
             portraits: uint8 [N, side, side, 3], 0-255; N may be 0.
+            attributes: as in `recover`, or [N, A].
 
         Returns:
             uint8 [N, side, side, 3].
 
         Raises:
             ImageError: with reason `bad_array`: another type or shape.
+            ConfigError: the model cannot be told these attributes.
             RemoteError: the server gave no usable answer; where its `is_about_pictures` is set, others of
                 the portraits may get one.
         """
         self._check_batch(portraits)
         answers = np.empty_like(portraits)
-        for start in range(0, len(portraits), self._count()):
-            part = portraits[start : start + self._count()]
-            answers[start : start + len(part)] = self._predict(part)
+        told, count = self._vectors(attributes, len(portraits)), self._count(attributes is not None)
+        for start in range(0, len(portraits), count):
+            rows = slice(start, start + count)
+            answers[rows] = self._predict(portraits[rows], None if told is None else told[rows])
         return answers
 
-    def recover_each(self, pictures: Iterable[Source]) -> Iterator[np.ndarray | IfrpError]:
+    def recover_each(
+        self, pictures: Iterable[Source], attributes: np.ndarray | None = None
+    ) -> Iterator[np.ndarray | IfrpError]:
         """Recovers portraits one after the other, as many as there are; a bad one costs only itself.
 
         Where the server refuses a request because of what is in it, it is asked again for each half, and so
@@ -261,6 +270,7 @@ class Client:
 
         Args:
             pictures: as in `recover`, of any number.
+            attributes: as in `recover`.
 
         Yields:
             For every picture, in order, uint8 [side, side, 3] or the error that it met.
@@ -269,16 +279,28 @@ class Client:
             RemoteError: no picture can be answered: there is no server, no such model, no time.
         """
         source = iter(pictures)
-        while chunk := list(islice(source, self._count())):
+        while chunk := list(islice(source, self._count(attributes is not None))):
             prepared = [self._prepare(picture) for picture in chunk]
             portraits = [one for one in prepared if isinstance(one, np.ndarray)]
-            answers = iter(self._bisect(np.stack(portraits)) if portraits else ())
+            answers = iter(self._bisect(np.stack(portraits), attributes) if portraits else ())
             for one in prepared:
                 yield next(answers) if isinstance(one, np.ndarray) else one
 
-    def _count(self) -> int:
-        """Pictures in a request: an answer may take two bytes for every level."""
-        return max(1, min(self._batch, (MAX_MESSAGE - OVERHEAD) // (2 * 3 * self.side**2)))
+    def _count(self, in_numbers: bool = False) -> int:
+        """Pictures in a request: an answer may take two bytes for every level, and six as JSON numbers."""
+        each = (6 if in_numbers else 2) * 3 * self.side**2
+        return max(1, min(self._batch, (MAX_MESSAGE - OVERHEAD) // each))
+
+    def _vectors(self, attributes: np.ndarray | None, count: int) -> np.ndarray | None:
+        """Attributes of so many pictures, float32 [count, A]."""
+        if attributes is None:
+            return None
+        known = (self._info or self.metadata()).attributes
+        vectors = np.asarray(attributes, np.float32)
+        expected = "a model that is told attributes" if not known else f"{known} attributes from -1 to 1"
+        fits = vectors.shape in ((known,), (count, known)) and bool((np.abs(vectors) <= 1).all())
+        _check(known > 0 and fits, expected, f"{self.model}, attributes {list(vectors.shape)}")
+        return np.broadcast_to(vectors, (count, known))
 
     def _check_batch(self, portraits: np.ndarray) -> None:
         shape = (self.side, self.side, 3)
@@ -296,19 +318,21 @@ class Client:
         except ImageError as error:
             return error
 
-    def _bisect(self, portraits: np.ndarray) -> list[np.ndarray | IfrpError]:
+    def _bisect(
+        self, portraits: np.ndarray, attributes: np.ndarray | None = None
+    ) -> list[np.ndarray | IfrpError]:
         try:
-            return list(self._predict(portraits))
+            return list(self._predict(portraits, self._vectors(attributes, len(portraits))))
         except RemoteError as error:
             if not error.is_about_pictures:
                 raise
             if len(portraits) == 1:
                 return [error]
         half = len(portraits) // 2
-        return self._bisect(portraits[:half]) + self._bisect(portraits[half:])
+        return self._bisect(portraits[:half], attributes) + self._bisect(portraits[half:], attributes)
 
-    def _predict(self, portraits: np.ndarray) -> np.ndarray:
-        return self._ask(lambda left: self._transport.predict(portraits, self.version, left))
+    def _predict(self, portraits: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
+        return self._ask(lambda left: self._transport.predict(portraits, self.version, left, attributes))
 
     def _ask(self, question: Callable[[float], _Answer], patience: Patience | None = None) -> _Answer:
         try:

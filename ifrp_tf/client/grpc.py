@@ -20,9 +20,11 @@ from ifrp_tf.client.wire import (
     PIXELS,
     PREDICT,
     STATES,
+    TOLD,
     ModelInfo,
     RemoteError,
     bad_answer,
+    float_tensor,
     message,
     model_info,
     plain_list,
@@ -67,10 +69,19 @@ class GrpcTransport:
         self._get_metadata = _method(self._channels[0], GET_MODEL_METADATA, "GetModelMetadataResponse")
         self._get_status = _method(self._channels[0], GET_MODEL_STATUS, "GetModelStatusResponse")
 
-    def predict(self, portraits: np.ndarray, version: int | None, timeout: float) -> np.ndarray:
+    def predict(
+        self,
+        portraits: np.ndarray,
+        version: int | None,
+        timeout: float,
+        attributes: np.ndarray | None = None,
+    ) -> np.ndarray:
         """See `Transport`."""
         signature, given, wanted = PIXELS
         inputs = {given: uint8_tensor(portraits)}
+        if attributes is not None:
+            signature, given, told, wanted = TOLD
+            inputs[told] = float_tensor(attributes)
         answer = self._ask(self._predict, signature, inputs, [wanted], version, timeout)
         if wanted not in answer.outputs:
             raise bad_answer(f"an output {wanted!r}", f"{sorted(answer.outputs)}")

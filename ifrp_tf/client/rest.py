@@ -29,6 +29,7 @@ from ifrp_tf.client.wire import (
     MAX_MESSAGE,
     MAX_PICTURE,
     PICTURE,
+    TOLD,
     ModelInfo,
     RemoteError,
     bad_answer,
@@ -236,8 +237,16 @@ class RestTransport:
         self.model = model
         self._http = HttpConnections(address, tls)
 
-    def predict(self, portraits: np.ndarray, version: int | None, timeout: float) -> np.ndarray:
+    def predict(
+        self,
+        portraits: np.ndarray,
+        version: int | None,
+        timeout: float,
+        attributes: np.ndarray | None = None,
+    ) -> np.ndarray:
         """See `Transport`."""
+        if attributes is not None:
+            return self._told(portraits, attributes, version, timeout)
         signature, given, wanted = FILES
         files = [_in_base64(images.encode_png(one)) for one in portraits]
         found = self._ask(signature, {given: files}, version, timeout)
@@ -247,6 +256,23 @@ class RestTransport:
             received = f"{len(found)}" if isinstance(found, list) else f"{str(found)[:200]}"
             raise bad_answer(f"{len(portraits)} pictures in 'outputs'", received)
         return np.stack([_read_photo(one, portraits.shape[1:]) for one in found])
+
+    def _told(
+        self, portraits: np.ndarray, attributes: np.ndarray, version: int | None, timeout: float
+    ) -> np.ndarray:
+        """As `predict`, by the signature with attributes, which takes and gives numbers, no files."""
+        signature, given, told, wanted = TOLD
+        inputs = {given: portraits.tolist(), told: attributes.tolist()}
+        found = self._ask(signature, inputs, version, timeout)
+        if isinstance(found, dict):
+            found = found.get(wanted)
+        try:
+            photos = np.array(found, np.int64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise bad_answer("numbers in 'outputs'", f"{str(found)[:200]}") from error
+        if photos.shape != portraits.shape or not ((photos >= 0) & (photos <= 255)).all():
+            raise bad_answer(f"levels {list(portraits.shape)}", f"an array {list(photos.shape)}")
+        return photos.astype(np.uint8)
 
     def picture(
         self, data: bytes, options: bytes, version: int | None, timeout: float

@@ -38,6 +38,9 @@ FILES = ("recover_bytes", "portrait_bytes", "photo_bytes")
 PICTURE = ("recover_picture", "picture_bytes", "options")
 """Signature and inputs for a whole picture with any number of faces, which only our server has."""
 
+TOLD = ("recover_attributes", "portrait", "attributes", "photo")
+"""The signature of models that are told attributes of the sitter, its inputs, and its output."""
+
 STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 """The states of a served version, by their numbers on the wire."""
 
@@ -145,6 +148,12 @@ class ModelInfo:
     side: int
     signatures: Signatures
 
+    @property
+    def attributes(self) -> int:
+        """How many attributes of the sitter the model is told; 0 of most models."""
+        kind, shape = self.signatures.get(TOLD[0], {}).get("inputs", {}).get(TOLD[2], ("", None))
+        return shape[1] if kind == "DT_FLOAT" and shape is not None and len(shape) == 2 else 0
+
 
 @dataclass(frozen=True, eq=False)
 class RemoteFace:
@@ -191,8 +200,17 @@ class Transport(Protocol):
     `RemoteError` where there is no usable answer: no server, no such model, or one of another package.
     """
 
-    def predict(self, portraits: np.ndarray, version: int | None, timeout: float) -> np.ndarray:
-        """Recovered faces uint8 [N, side, side, 3] of portraits of the same kind, within `MAX_MESSAGE`."""
+    def predict(
+        self,
+        portraits: np.ndarray,
+        version: int | None,
+        timeout: float,
+        attributes: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Recovered faces uint8 [N, side, side, 3] of portraits of the same kind, within `MAX_MESSAGE`.
+
+        With attributes, float32 [N, A], by the signature `TOLD`.
+        """
 
     def picture(
         self, data: bytes, options: bytes, version: int | None, timeout: float
@@ -429,6 +447,14 @@ _POOL = make_pool(_SCHEMA)
 def uint8_tensor(array: np.ndarray) -> Any:
     """A `TensorProto` of a uint8 array."""
     tensor = message("tensorflow.TensorProto")(dtype=_UINT8, tensor_content=array.tobytes())
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    return tensor
+
+
+def float_tensor(array: np.ndarray) -> Any:
+    """A `TensorProto` of a float32 array."""
+    tensor = message("tensorflow.TensorProto")(dtype=1, tensor_content=array.astype("<f4").tobytes())
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
     return tensor

@@ -128,6 +128,7 @@ class DataConfig:
         backdrop: part of the groups whose portraits get another background behind the head.
         restyle: part of the groups whose portraits are painted once more, in a second style.
         weak: part of the portraits whose style is of any strength, from 0, the plain photograph, on.
+        labels: folder of attributes of the photographs (`data/attributes.py`), for systems told them.
     """
 
     side: int = 128
@@ -153,6 +154,7 @@ class DataConfig:
     backdrop: float = 0.0
     restyle: float = 0.0
     weak: float = 0.0
+    labels: str = ""
 
     def __post_init__(self) -> None:
         within(self, side=(16, 1024), crop=(0, 16384), validation_count=(1, 10**6), max_angle=(0, 180))

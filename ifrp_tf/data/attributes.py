@@ -99,6 +99,28 @@ class Attributes:
         found = [self.vectors.get(f"{part}/{name}", nothing) for name in names]
         return np.stack(found) if found else np.zeros((0, len(NAMES)), np.int8)
 
+    def labels(
+        self, names: Sequence[str], *, hide_all: float, hide_one: float, contradict: float = 0.0
+    ) -> Labels:
+        """What a training set is told of its photographs.
+
+        Args:
+            names: as of `of`.
+            hide_all: see `Labels`.
+            hide_one: see `Labels`.
+            contradict: see `Labels`.
+
+        Raises:
+            DataError: nothing is known of any of them.
+        """
+        vectors = self.of(names)
+        if not vectors.any():
+            raise DataError(
+                f"Expected attributes of the photographs, such as {', '.join(names[:2])}. Received: none.",
+                hint="data.labels=data/labels holds those of data/faces; drawn faces have their own.",
+            )
+        return Labels(vectors, hide_all, hide_one, contradict)
+
     def summary(self) -> str:
         """A line for every attribute: how often it is known, how often it is there, and from where."""
         table = np.stack(list(self.vectors.values())) if self.vectors else np.zeros((0, len(NAMES)), np.int8)
@@ -113,6 +135,23 @@ class Attributes:
                 text += f" (always the same: {own.always:.1%}), {'used' if own.is_used else 'not used'}"
             lines.append(text)
         return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Labels:
+    """What is known of the photographs of a set, and how much of it a network is told in training.
+
+    Attributes:
+        vectors: int8 [N, 14], in the order of the photographs.
+        hide_all: chance with which all that is known of a picture is hidden, 0 to 1.
+        hide_one: chance with which a single attribute is.
+        contradict: chance with which one of those shown is turned around.
+    """
+
+    vectors: np.ndarray
+    hide_all: float
+    hide_one: float
+    contradict: float = 0.0
 
 
 def load(folder: str | Path = "data/labels") -> Attributes:
@@ -178,6 +217,8 @@ def parse(text: str) -> np.ndarray:
         [1.0, 1.0]
     """
     vector = np.zeros(len(NAMES), np.float32)
+    if not isinstance(text, str):
+        raise ConfigError(f"Expected `attributes` as text. Received: {text!r}.")
     known = {name.lower(): (name, 1) for name in NAMES} | ALIASES
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = (side.strip() for side in part.partition("="))
@@ -198,6 +239,19 @@ def parse(text: str) -> np.ndarray:
         attribute, sign = known[key]
         vector[NAMES.index(attribute)] = sign * number
     return vector
+
+
+def words(vector: np.ndarray) -> str:
+    """The shortest text that `parse` reads as a vector; empty for zeros.
+
+    Args:
+        vector: [14], -1 to 1.
+
+    Example:
+        >>> words(parse("smile=1,male=-0.5"))
+        'Male=-0.5,Smiling=1'
+    """
+    return ",".join(f"{name}={value:g}" for name, value in zip(NAMES, vector, strict=True) if value)
 
 
 def balanced(labels: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -19,12 +19,18 @@ from ifrp_tf.core.errors import DataError
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.data import foreign as foreign_portraits
 from ifrp_tf.data import portraits, sketches
+from ifrp_tf.data.attributes import Labels
 from ifrp_tf.data.photos import PhotoSet
 from ifrp_tf.styles import sets
 
 
 def batches(
-    photos: PhotoSet, config: Config, *, step: int = 0, styles: Sequence[str] | None = None
+    photos: PhotoSet,
+    config: Config,
+    *,
+    step: int = 0,
+    styles: Sequence[str] | None = None,
+    labels: Labels | None = None,
 ) -> tf.data.Dataset:
     """Training batches from `step` on, without end.
 
@@ -36,10 +42,12 @@ def batches(
         config: `data`, and batch size and seed from `train`.
         step: steps done so far.
         styles: style names; the set named by `config.data.styles` by default.
+        labels: what is known of the photographs.
 
     Returns:
         Dataset of (portrait, photo, transform): float32 [B, S, S, 3] in [-1, 1] twice, and float32 [B, 4],
-        the Spatial Transformer parameters that undo the misalignment.
+        the Spatial Transformer parameters that undo the misalignment. With labels two more, float32 [B, 14]
+        in {-1, 0, 1}: what is known of the photograph, and what of that is shown. Of sketches nothing is.
 
     Raises:
         DataError: if there are fewer photographs than pictures in a batch.
@@ -58,28 +66,36 @@ def batches(
         paintings = [tf.convert_to_tensor(part) for part in parts]
     pixels = tf.convert_to_tensor(np.ascontiguousarray(photos.pixels))
     groups = train.batch_size // config.data.group
+    nobody = len(photos)  # the place of photographs that are none of the set
+    known = None
+    if labels is not None:
+        known = tf.constant(np.concatenate([labels.vectors, np.zeros_like(labels.vectors[:1])]), tf.float32)
 
     def group(number: Tensor) -> tuple[Tensor, ...]:
         indices = _indices(number, config.data.group, len(photos), train.seed)
-
         noise = _noise(config.data.group, number, train.seed)
         chance = noise(portraits.SOURCE, 2)
 
         def styled() -> tuple[Tensor, ...]:
-            return portraits.styled(tf.gather(pixels, indices), noise, config.data, names)
+            made = portraits.styled(tf.gather(pixels, indices), noise, config.data, names)
+            return *made, tf.cast(indices, tf.int32)
 
         sources: list[tuple[float, Callable[[], Any]]] = []
         if drawn is not None:
             others = tf.gather(pixels, indices)
-            sketched = functools.partial(_sketched, drawn, others, chance, noise, config.data)
+            sketched = functools.partial(_sketched, drawn, others, nobody, chance, noise, config.data)
             sources.append((config.data.sketch_share, sketched))
         if paintings is not None:
             painted = functools.partial(_painted, paintings, pixels, chance, noise, config.data)
             sources.append((config.data.foreign_share, painted))
-        portrait, photo, transform = _one_of(chance[0, 0], sources, styled)()
+        portrait, photo, transform, places = _one_of(chance[0, 0], sources, styled)()
         portrait, photo, transform = portraits.finish(portrait, photo, transform, noise, config.data, names)
         side = config.data.side
-        return tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
+        made = tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
+        if known is None:
+            return made
+        vectors = tf.gather(known, places)
+        return *made, vectors, _shown(vectors, labels, noise)
 
     dataset = tf.data.Dataset.range(step * groups, np.iinfo(np.int64).max)
     dataset = dataset.map(group, num_parallel_calls=2, deterministic=True)
@@ -148,13 +164,32 @@ def make_group(
     return tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
 
 
+def _shown(vectors: Tensor, labels: Labels, noise: portraits.Noise) -> Tensor:
+    """What is shown of [n, A] attributes: nothing of some pictures, not all of others, one of some wrong."""
+    count = labels.vectors.shape[1]
+    chance = noise(portraits.ATTRIBUTES, 2, 1 + count)
+    hides, turns = chance[:, 0], chance[:, 1]
+    seen = (hides[:, :1] >= labels.hide_all) & (hides[:, 1:] >= labels.hide_one)
+    shown = tf.where(seen, vectors, 0.0)
+    one = tf.one_hot(
+        tf.argmax(tf.abs(shown) * (1.0 + turns[:, 1:]), axis=1), count, on_value=True, off_value=False
+    )
+    return tf.where((turns[:, :1] < labels.contradict) & one, -shown, shown)
+
+
 def _sketched(
-    drawn: sketches.Drawings, others: Tensor, chance: Tensor, noise: portraits.Noise, config: DataConfig
+    drawn: sketches.Drawings,
+    others: Tensor,
+    nobody: int,
+    chance: Tensor,
+    noise: portraits.Noise,
+    config: DataConfig,
 ) -> tuple[Tensor, ...]:
-    """A group of sketches drawn by hand."""
+    """A group of sketches drawn by hand; `nobody` is the place of their photographs, as none of the set."""
     which = tf.cast(chance[:, 1] * len(drawn), tf.int32)
     pair = [tf.gather(tf.constant(part), which) for part in (drawn.sketches, drawn.photos)]
-    return portraits.drawn(pair[0], pair[1], others, noise, config)
+    made = portraits.drawn(pair[0], pair[1], others, noise, config)
+    return *made, tf.fill([config.group], nobody)
 
 
 def _painted(
@@ -163,7 +198,7 @@ def _painted(
     """A group of portraits by foreign networks: `paintings` are the parts of `ForeignPortraits`."""
     which = tf.cast(chance[:, 1] * paintings[0].shape[0], tf.int32)
     painting, place, undoing = (tf.gather(part, which) for part in paintings)
-    return portraits.foreign(painting, tf.gather(pixels, place), undoing, noise, config)
+    return *portraits.foreign(painting, tf.gather(pixels, place), undoing, noise, config), place
 
 
 def _one_of(

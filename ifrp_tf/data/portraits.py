@@ -33,6 +33,7 @@ MOVED, WEAK, RESTYLE, BACKDROP, BACKDROP_FIELD = range(11, 16)
 GATES = 16
 AUGMENT = 17  # and as many after it as there are changes, twice
 AGAIN = 64  # added to the streams of a second style
+ATTRIBUTES = 160  # which attributes are hidden
 
 
 def make_group(

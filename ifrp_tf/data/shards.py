@@ -29,7 +29,7 @@ from ifrp_tf.pictures import images
 MANIFEST = "manifest.json"
 FORMAT = 1
 # Settings that rendered portraits do not depend on.
-_FREE = {"validation_count", "group"}
+_FREE = {"validation_count", "group", "labels"}
 
 
 def is_prepared(folder: str | Path) -> bool:

@@ -7,7 +7,11 @@ from PIL import Image, ImageDraw
 
 from ifrp_tf.data.photos import PhotoSet
 
+COUNT = 2_000
+"""Faces of a training run without data."""
+
 _DRAWN = 128
+_SMILES = 2.0  # pixels by which the middle of a smiling mouth is below its corners: half of all faces
 
 
 def draw(count: int, *, side: int = 32, seed: int = 0) -> PhotoSet:
@@ -26,11 +30,26 @@ def draw(count: int, *, side: int = 32, seed: int = 0) -> PhotoSet:
         (2, 16, 16, 3)
     """
     generator = np.random.default_rng(seed)
-    pixels = np.stack([_face(generator, side) for _ in range(count)])
+    pixels = np.stack([_face(generator, side)[0] for _ in range(count)])
     return PhotoSet(pixels, tuple(f"toy/{k:05d}.png" for k in range(count)))
 
 
-def _face(generator: np.random.Generator, side: int) -> np.ndarray:
+def attributes(count: int, *, seed: int = 0) -> dict[str, dict[str, int]]:
+    """What the faces of `draw` have, `Eyeglasses` and `Smiling`, 1 or -1, by the names of photographs.
+
+    Args:
+        count: how many.
+        seed: same seed, same faces.
+
+    Example:
+        >>> attributes(1)["toy/00000.png"]
+        {'Smiling': -1, 'Eyeglasses': -1}
+    """
+    generator = np.random.default_rng(seed)
+    return {f"toy/{k:05d}.png": _face(generator, 1)[1] for k in range(count)}
+
+
+def _face(generator: np.random.Generator, side: int) -> tuple[np.ndarray, dict[str, int]]:
     def colour(low: tuple[int, int, int], high: tuple[int, int, int]) -> tuple[int, int, int]:
         mix = generator.random()
         noise = generator.integers(-12, 13, 3)
@@ -65,7 +84,9 @@ def _face(generator: np.random.Generator, side: int) -> np.ndarray:
         (64, mouth_y + smile + lip),
     ]
     pen.polygon(outline, fill=lips)
-    if generator.random() < 0.3:
+    has_glasses = generator.random() < 0.3
+    if has_glasses:
         for x in (42.7, 85.3):
             pen.ellipse((x - 15, eye_y - 12, x + 15, eye_y + 13), outline=(30, 30, 30), width=2)
-    return np.asarray(canvas.resize((side, side), Image.Resampling.BOX))
+    there = {"Smiling": 1 if smile > _SMILES else -1, "Eyeglasses": 1 if has_glasses else -1}
+    return np.asarray(canvas.resize((side, side), Image.Resampling.BOX)), there

@@ -112,6 +112,40 @@ def discriminator_adversarial_losses(
     return ops.mean(ops.relu(1.0 - real_logits)), ops.mean(ops.relu(1.0 + fake_logits))
 
 
+def matching_losses(
+    real_logits: Tensor, fake_logits: Tensor, wrong_logits: Tensor, is_wrong: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Hinge losses of a critic that also sees photographs with attributes that are not theirs (Reed 2016).
+
+    Args:
+        real_logits: [N], (-inf, inf), on photographs with their attributes.
+        fake_logits: [N], on recovered faces with those of their photographs.
+        wrong_logits: [N], on photographs with others.
+        is_wrong: [N], 1 where there are others, 0 where nothing is known that could be wrong.
+
+    Returns:
+        Float32 scalars: photographs, recovered faces, and photographs with others among those that have any.
+    """
+    real, fake = discriminator_adversarial_losses(real_logits, fake_logits, "hinge")
+    wrong = ops.relu(1.0 + ops.cast(wrong_logits, "float32")) * is_wrong
+    return real, fake, ops.sum(wrong) / ops.maximum(ops.sum(is_wrong), 1.0)
+
+
+def attribute_loss(logits: Tensor, attributes: Tensor) -> Tensor:
+    """Binary cross-entropy of attributes over those that are known.
+
+    Args:
+        logits: [N, A], (-inf, inf), that each is there.
+        attributes: [N, A], -1, 1, or 0 for unknown.
+
+    Returns:
+        Float32 scalar, the mean over what is not 0; 0 where nothing is known.
+    """
+    known = ops.abs(attributes)
+    wrong = ops.softplus(-attributes * ops.cast(logits, "float32")) * known
+    return ops.sum(wrong) / ops.maximum(ops.sum(known), 1.0)
+
+
 def margin_gates(real_error: Tensor, fake_error: Tensor) -> tuple[Tensor, Tensor]:
     """Which of (DN, SRN) to update (authors' code): a network that wins waits for the other.
 

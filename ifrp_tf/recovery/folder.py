@@ -298,6 +298,10 @@ class Run:
     side_by_side: bool = False
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        self.options = self.recoverer.asked(self.options)
+        self.recoverer.function(self.options)  # the model cannot be told attributes: said before all else
+
     def process(self, progress: Progress | None = None, say: video.Say = lambda _: None) -> Report:
         """Recovers every input that has not been recovered before.
 
@@ -317,7 +321,8 @@ class Run:
         """
         name, fingerprint = self.recoverer.name, self.recoverer.fingerprint
         path = self.manifest.folder / REPORT
-        writer = ReportWriter(path, {"model": {"name": name, "sha256": fingerprint}})
+        told = {"attributes": self.options.attributes} if self.options.attributes else {}
+        writer = ReportWriter(path, {"model": {"name": name, "sha256": fingerprint, **told}})
         counts = dict.fromkeys(("recovered", "skipped", "failed"), 0)
 
         def finish(writing: list[Future[Item]]) -> None:
@@ -593,7 +598,7 @@ class Run:
             made = item.made = replace(made, uncertainty=tuple(round(one.value, 4) for one in spreads))
         if self.options.answers:
             made = item.made = replace(made, answers=self.options.answers)
-        text = provenance(self.recoverer.name, self.recoverer.fingerprint)
+        text = provenance(self.recoverer.name, self.recoverer.fingerprint, self.options.attributes)
         pasted = self._pasted(item.job, scene, made, faces, text)
         expected = _pasted_among(made.outputs, item.job)
         if pasted is not None and pasted.name != expected:  # it became a PNG after all

@@ -44,7 +44,7 @@ def write_pages(report: Path) -> Path:
         DataError: a file cannot be read or written.
     """
     model, pictures = read_report(report)
-    text = provenance(str(model.get("name")), str(model.get("sha256")))
+    text = provenance(str(model.get("name")), str(model.get("sha256")), str(model.get("attributes", "")))
     tiles: list[np.ndarray] = []
     sheets: list[str] = []
     for picture in pictures:

@@ -302,14 +302,16 @@ def bases(stem: str, faces: Sequence[dict[str, Any]], known: Collection[str] = (
     return ["" if "reason" in face else f"{stem}_face{k}" for k, face in enumerate(faces, 1)]
 
 
-def provenance(name: str, fingerprint: str) -> dict[str, str]:
+def provenance(name: str, fingerprint: str, attributes: str = "") -> dict[str, str]:
     """The text chunk of a PNG with a recovered face: that it is generated, and by which model.
 
     Args:
         name: of the model.
         fingerprint: of the model, 64 hexadecimal digits.
+        attributes: what the model was told of the sitter, if anything.
     """
-    return {PROVENANCE: f"{GENERATED}; model {name}; sha256 {fingerprint}"}
+    told = f"; told {attributes}" if attributes else ""
+    return {PROVENANCE: f"{GENERATED}; model {name}; sha256 {fingerprint}{told}"}
 
 
 CROP = {PROVENANCE: "a portrait as the network saw it, cut out of its picture; not generated"}

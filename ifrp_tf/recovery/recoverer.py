@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from ifrp_tf.core.assets import MODEL
 from ifrp_tf.core.errors import ConfigError, ImageError, ModelError
+from ifrp_tf.data import attributes
 from ifrp_tf.pictures import framing, images
 from ifrp_tf.pictures.blending import paste
 from ifrp_tf.pictures.colours import is_flat
@@ -84,6 +86,8 @@ class Options:
             changed portraits that differ most (`Uncertainty.several`); 0 for none.
         save_crops: whether a folder also gets the portraits that the network saw.
         smoothing: seconds over which the places and the looks of faces in a video are smoothed; 0 for none.
+        attributes: of the sitter, such as `male=1,smiling=1,beard=-1` (`data.attributes.parse`), for a model
+            that can be told them; kept in the spelling of `data.attributes.words`.
 
     Raises:
         ConfigError: an option is out of range, or two contradict each other.
@@ -106,8 +110,10 @@ class Options:
     answers: int = 0
     save_crops: bool = False
     smoothing: float = 0.1
+    attributes: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "attributes", attributes.words(attributes.parse(self.attributes)))
         if self.faces not in FACES:
             raise ConfigError(f"Expected `faces` to be one of {', '.join(FACES)}. Received: {self.faces!r}.")
         for name, known in (
@@ -172,6 +178,8 @@ class Options:
             words.append(f"size {self.size}")
         if self.smoothing != 0.1:
             words.append(f"smoothing {self.smoothing:g}")
+        if self.attributes:
+            words.append(f"attributes {self.attributes}")
         return " ".join(words)
 
 
@@ -396,6 +404,11 @@ class Recoverer:
         fingerprint: of the model, 64 hexadecimal digits.
         detector: finds faces in whole pictures, by itself if it is a `Finder`; if None that which
             `Options.detector` names, made when it is first needed.
+        attributes: names of what the model can be told; then `network` takes them, float32 [N, 14], as a
+            second argument.
+
+    Attributes:
+        vector: what the model is told, float32 [14], or None (`with_attributes`).
 
     Example:
         >>> recoverer = Recoverer.load("saved_models/ifrp")  # doctest: +SKIP
@@ -411,10 +424,13 @@ class Recoverer:
         name: str,
         fingerprint: str,
         detector: Detector | Finder | None = None,
+        attributes: tuple[str, ...] = (),
     ) -> None:
         self.network, self.detector = network, detector or Late()
         self._others = {} if detector else {name: Late(name) for name in detection.DETECTORS}
         self.side, self.name, self.fingerprint = side, name, fingerprint
+        self.attributes = attributes
+        self.vector: np.ndarray | None = None
 
     @classmethod
     def load(
@@ -431,8 +447,52 @@ class Recoverer:
             ModelError: there is no model, it is damaged or altered, or it is not one of this package.
         """
         found = loaded.load(model, trust=trust)
-        name, fingerprint = found.name, found.fingerprint
-        return cls(found.network, side=found.side, name=name, fingerprint=fingerprint, detector=detector)
+        return cls(
+            found.network,
+            side=found.side,
+            name=found.name,
+            fingerprint=found.fingerprint,
+            detector=detector,
+            attributes=found.attributes,
+        )
+
+    def with_attributes(self, told: np.ndarray | str) -> Recoverer:
+        """The same model, told attributes of the sitter.
+
+        Args:
+            told: [14] from -1 (absent) to 1 (there), 0 says nothing, in the order of `data.attributes.NAMES`;
+                or words such as `male=1,smiling=1,beard=-1`.
+
+        Raises:
+            ConfigError: the model cannot be told any, a name is unknown, or a value is out of range.
+
+        Example:
+            >>> recoverer.with_attributes("smiling=1")("portrait.jpg")  # doctest: +SKIP
+        """
+        vector = attributes.parse(told) if isinstance(told, str) else np.asarray(told, np.float32)
+        if not self.attributes:
+            raise ConfigError(
+                f"Expected a model that can be told `attributes`. Received: {self.name}, which cannot.",
+                hint="Models of the system afrp can: train one with --preset=afrp.",
+            )
+        count = len(self.attributes)
+        if vector.shape != (count,) or not (np.abs(vector) <= 1).all():
+            raise ConfigError(
+                f"Expected `attributes` as {count} numbers from -1 to 1. Received: {vector.tolist()!s:.200}."
+            )
+        other = copy.copy(self)
+        other.vector = vector
+        return other
+
+    def asked(self, options: Options) -> Options:
+        """Options that say what the model is told, if they do not say otherwise.
+
+        Args:
+            options: of a call.
+        """
+        if self.vector is None or options.attributes:
+            return options
+        return replace(options, attributes=attributes.words(self.vector))
 
     def __call__(self, source: Source | Sequence[Source]) -> np.ndarray:
         """Recovers the face of one portrait as a whole, or of each of several.
@@ -486,7 +546,12 @@ class Recoverer:
             raise ImageError("bad_array", f"{expected}, received {describe_array(portraits)}.")
         if not len(portraits):
             return portraits.copy()
-        return in_batches(self.network, portraits, fill=False)  # one portrait alone need not wait for 16
+        return in_batches(self._answer, portraits, fill=False)  # one portrait alone need not wait for 16
+
+    def _answer(self, portraits: np.ndarray) -> np.ndarray:
+        if self.vector is None:
+            return self.network(portraits)
+        return self.network(portraits, np.tile(self.vector, (len(portraits), 1)))
 
     def averaged(self, portraits: np.ndarray) -> np.ndarray:
         """As `recover_batch`, but averaged with what the mirrored portraits give."""
@@ -495,7 +560,13 @@ class Recoverer:
         return ((straight + mirrored + 1) // 2).astype(np.uint8)
 
     def function(self, options: Options) -> Network:
-        """What answers portraits as the options ask."""
+        """What answers portraits as the options ask.
+
+        Raises:
+            ConfigError: attributes are asked for of a model that cannot be told any.
+        """
+        if options.attributes:
+            return self.with_attributes(options.attributes).function(replace(options, attributes=""))
         return self.averaged if options.flip_average else self.recover_batch
 
     def recover_faces(self, source: Source, options: Options = AS_USUAL) -> Recovered:

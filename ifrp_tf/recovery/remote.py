@@ -10,6 +10,7 @@ import numpy as np
 from ifrp_tf.client.client import Client
 from ifrp_tf.client.wire import PICTURE, ModelInfo, RemoteError
 from ifrp_tf.core.errors import ImageError, ModelError
+from ifrp_tf.data.attributes import NAMES
 from ifrp_tf.pictures.geometry import WHOLE, Face, Place
 from ifrp_tf.recovery.detectors import Detector
 from ifrp_tf.recovery.recoverer import Finder, Options, Recoverer
@@ -24,6 +25,7 @@ _OWN = (
     "size",
     "answers",
     "save_crops",
+    "attributes",
 )  # what is done here, or is never asked
 
 
@@ -42,15 +44,22 @@ def recoverer(client: Client, *, detector: Detector | None = None) -> Recoverer:
     """
     info = client.metadata()
 
-    def network(portraits: np.ndarray) -> np.ndarray:
+    def network(portraits: np.ndarray, told: np.ndarray | None = None) -> np.ndarray:
         client.version = info.version
-        return recover(client, portraits)
+        return recover(client, portraits, told)
 
     finder: Detector | Finder | None = detector
     if detector is None and PICTURE[0] in info.signatures:
         finder = ServerFinder(client, info.version)
     name, known_by = f"{info.name}/{info.version} at {client.address}", fingerprint(client.address, info)
-    return Recoverer(network, side=info.side, name=name, fingerprint=known_by, detector=finder)
+    return Recoverer(
+        network,
+        side=info.side,
+        name=name,
+        fingerprint=known_by,
+        detector=finder,
+        attributes=NAMES if info.attributes == len(NAMES) else (),
+    )
 
 
 class ServerFinder:
@@ -90,12 +99,13 @@ class ServerFinder:
         ]
 
 
-def recover(client: Client, portraits: np.ndarray) -> np.ndarray:
+def recover(client: Client, portraits: np.ndarray, told: np.ndarray | None = None) -> np.ndarray:
     """The answers to a batch, for a run over a folder, which asks for every picture alone if a batch fails.
 
     Args:
         client: of the server.
         portraits: uint8 [N, side, side, 3].
+        told: attributes, float32 [N, 14].
 
     Returns:
         uint8 [N, side, side, 3].
@@ -105,7 +115,7 @@ def recover(client: Client, portraits: np.ndarray) -> np.ndarray:
         RemoteError: the server is not there, or has no such model.
     """
     try:
-        return client.recover_batch(portraits)
+        return client.recover_batch(portraits, told)
     except RemoteError as error:
         if error.is_about_pictures:
             raise ModelError(error.message, hint=error.hint) from error

@@ -52,7 +52,7 @@ def verify(folder: str | Path, *, faces: str = "", batches: Sequence[int] = BATC
     folder = Path(folder)
     model_folder.verify(folder)
     srn = graph_weights.load_srn(folder)
-    side = int(srn.input_shape[1])
+    side = int(srn.inputs[0].shape[1])
     portraits = _faces(faces, max(batches), side)
     loaded = tf.saved_model.load(str(folder))
     before = _Unrounded(folder)
@@ -64,9 +64,10 @@ def verify(folder: str | Path, *, faces: str = "", batches: Sequence[int] = BATC
     }
     for batch in batches:
         pixels = portraits[:batch]
-        expected = _network(srn, pixels)
-        levels = images.to_uint8(expected)
-        result["float"][batch] = float(np.abs(before(pixels) - expected).max())
+        levels = images.to_uint8(_network(srn, pixels))
+        told = [_attributes(batch, int(x.shape[1])) for x in srn.inputs[1:]]
+        difference = before(pixels, *told) - _network(srn, pixels, *told)
+        result["float"][batch] = float(np.abs(difference).max())
         photos = loaded.signatures["serving_default"](portrait=tf.constant(pixels))["photo"].numpy()
         encoded = tf.constant([images.encode_png(one) for one in pixels])
         recovered = loaded.signatures["recover_bytes"](portrait_bytes=encoded)["photo_bytes"].numpy()
@@ -103,9 +104,10 @@ def write_onnx(folder: str | Path, target: str | Path = "") -> tuple[Path, float
     session = onnx.Session(model, threads=1)
     difference = 0.0
     for batch in (1, 7):
-        pixels = _faces("", batch, int(srn.input_shape[1]))
-        received = session(images.to_model_range(pixels))
-        difference = max(difference, float(np.abs(received - _network(srn, pixels)).max()))
+        pixels = _faces("", batch, int(srn.inputs[0].shape[1]))
+        told = [_attributes(batch, int(x.shape[1])) for x in srn.inputs[1:]]
+        received = session(images.to_model_range(pixels), *told)
+        difference = max(difference, float(np.abs(received - _network(srn, pixels, *told)).max()))
     if not difference <= TOLERANCE:
         raise ModelError(
             f"Expected ONNX Runtime to answer as Keras does, up to {TOLERANCE}. Received: {difference:.2g}."
@@ -116,7 +118,7 @@ def write_onnx(folder: str | Path, target: str | Path = "") -> tuple[Path, float
 
 
 class _Unrounded:
-    """The function inside both signatures, up to its float32 answer."""
+    """The function inside all signatures, up to its float32 answer."""
 
     def __init__(self, folder: Path) -> None:
         from tensorflow.core.protobuf import saved_model_pb2
@@ -125,29 +127,33 @@ class _Unrounded:
         meta_graph = saved_model.meta_graphs[0]
         functions = meta_graph.graph_def.library.function
         found = [each for each in functions if any(node.op == _FINITE for node in each.node_def)]
-        if len(found) != 1 or len(found[0].signature.input_arg) != 1:
+        if len(found) != 1 or len(found[0].signature.input_arg) not in (1, 2):
             raise ModelError(f"Expected one function with a {_FINITE} in {str(folder)!r}: export it again.")
         finite = next(node.name for node in found[0].node_def if node.op == _FINITE)
         self._graph = tf.Graph()
         with self._graph.as_default():
-            name = found[0].signature.input_arg[0].name
-            self._input = tf.compat.v1.placeholder(tf.uint8, name="pixels")
+            given = found[0].signature.input_arg
+            self._inputs = [
+                tf.compat.v1.placeholder(one.type, name=name)
+                for one, name in zip(given, ("pixels", "told"), strict=False)
+            ]
             (self._output,) = tf.graph_util.import_graph_def(
-                _as_graph(found[0], name),
-                input_map={f"{name}:0": self._input},
+                _as_graph(found[0]),
+                input_map={f"{one.name}:0": x for one, x in zip(given, self._inputs, strict=True)},
                 return_elements=[f"{finite}:0"],
                 name="",
             )
 
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
         with tf.compat.v1.Session(graph=self._graph) as session:
-            return np.asarray(session.run(self._output, {self._input: pixels}))
+            return np.asarray(session.run(self._output, dict(zip(self._inputs, inputs, strict=True))))
 
 
-def _as_graph(function: Any, name: str) -> Any:
+def _as_graph(function: Any) -> Any:
     """A function's body as a graph: there `node:output:0` is `node:0`, as each op here has one output."""
     graph = tf.compat.v1.GraphDef()
-    graph.node.add(name=name, op="Placeholder").attr["dtype"].type = tf.uint8.as_datatype_enum
+    for given in function.signature.input_arg:
+        graph.node.add(name=given.name, op="Placeholder").attr["dtype"].type = given.type
     for node in function.node_def:
         copy = graph.node.add()
         copy.CopyFrom(node)
@@ -157,8 +163,16 @@ def _as_graph(function: Any, name: str) -> Any:
     return graph
 
 
-def _network(srn: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(srn(images.to_model_range(pixels), training=False)))
+def _network(srn: keras.Model, pixels: np.ndarray, *told: np.ndarray) -> np.ndarray:
+    """The answer of the network, which is told nothing unless it is said what."""
+    x: Any = images.to_model_range(pixels)
+    if len(srn.inputs) > 1:
+        x = [x, *(told or [np.zeros((len(pixels), srn.inputs[1].shape[1]), np.float32)])]
+    return np.asarray(keras.ops.convert_to_numpy(srn(x, training=False)))
+
+
+def _attributes(count: int, kinds: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, (count, kinds)).astype(np.float32)
 
 
 def _levels(received: np.ndarray, expected: np.ndarray) -> int:

@@ -27,6 +27,9 @@ from ifrp_tf.systems import base
 MAX_BYTES = 45_000_000
 """The most that a version folder may hold."""
 
+ATTRIBUTES = "recover_attributes"
+"""The signature that takes attributes beside portraits."""
+
 _TOLERANCE = 1.0
 _FOLDED = 100 * 1024
 _CHECKED, _WARM_UP = 8, "assets.extra/tf_serving_warmup_requests"
@@ -36,7 +39,8 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
     """Exports the released network of a run: stored as float16, computed in float32, two signatures.
 
     `serving_default` takes `portrait`, uint8 [N, side, side, 3], and gives `photo` of the same kind;
-    `recover_bytes` takes `portrait_bytes`, PNG or JPEG files [N], and gives `photo_bytes`, PNG files [N]. The
+    `recover_bytes` takes `portrait_bytes`, PNG or JPEG files [N], and gives `photo_bytes`, PNG files [N]. A
+    network that is told attributes has `recover_attributes` too, with `attributes`, float32 [N, A]. The
     version folder also gets `MODEL_CARD.md`, `config.json`, `mean_face.png`, warm-up requests, the weights
     for fine-tuning (`<network>.weights.h5`), and `SHA256SUMS`. It appears under its name when it is complete
     and checked.
@@ -72,7 +76,7 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
         difference = _compare(system, network, temporary)
         (temporary / model_folder.CONFIG).write_text(json.dumps(config.to_dict(), indent=2), encoding="utf-8")
         shutil.copyfile(source.path.parent / model_folder.MEAN_FACE, temporary / model_folder.MEAN_FACE)
-        _write_warm_up(temporary, output.parent.name, config.data.side)
+        _write_warm_up(temporary, output.parent.name, config.data.side, len(system.attributes))
         weights.write_half(source.path, temporary / source.path.name)
         card = model_card.write(
             name=f"{output.parent.name}/{output.name}",
@@ -106,18 +110,20 @@ def signatures(network: keras.Model, system: base.System | None = None) -> dict[
     call.
 
     Args:
-        network: float32 [N, S, S, 3] in [-1, 1] to the same; better folded first.
+        network: float32 [N, S, S, 3] in [-1, 1] to the same, or of a list of it and of attributes [N, A];
+            better folded first.
         system: whose network it is, where its answer is more than a call of the network (`System.recover`).
 
     Returns:
-        `serving_default` and `recover_bytes`, `tf.function`s. They raise `InvalidArgumentError` for another
+        `serving_default` and `recover_bytes`, `tf.function`s, and where the network is told attributes
+        `recover_attributes`: the others tell it nothing then. They raise `InvalidArgumentError` for another
         height or width, for files that are not small PNG or JPEG pictures, and where the network's answer is
         not finite.
 
     Raises:
         ModelError: a weight does not fit float16.
     """
-    side = int(network.input_shape[1])
+    side, told = int(network.inputs[0].shape[1]), bool(system and system.attributes)
     stored = [
         [_stored(variable) for variable in variables]
         for variables in (network.trainable_variables, network.non_trainable_variables)
@@ -125,23 +131,38 @@ def signatures(network: keras.Model, system: base.System | None = None) -> dict[
 
     pixels = tf.TensorSpec((None, side, side, 3), tf.uint8, name="portrait")
     files = tf.TensorSpec((None,), tf.string, name="portrait_bytes")
+    numbers = tf.TensorSpec((None, len(system.attributes) if system else 0), tf.float32, name="attributes")
 
-    # One function inside both signatures, so that its constants are stored once.
-    @tf.function(autograph=False, input_signature=[pixels])
-    def recover(portrait: Tensor) -> Tensor:
+    # One function inside all signatures, so that its constants are stored once.
+    @tf.function(autograph=False, input_signature=[pixels, numbers] if told else [pixels])
+    def answered(portrait: Tensor, *attributes: Tensor) -> Tensor:
         count = tf.shape(portrait)[0]
         # TensorFlow's fused convolutions refuse an empty batch: one picture too many, cut off again.
-        portrait = tf.pad(portrait, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+        padding = [0, tf.cast(count == 0, tf.int32)]
+        portrait = tf.pad(portrait, [padding, [0, 0], [0, 0], [0, 0]])
         state = [[_to_single(value) for value in part] for part in stored]
 
-        def answer(x: Tensor, training: bool = False) -> Tensor:
+        def answer(x: Any, training: bool = False) -> Tensor:
             return network.stateless_call(*state, x, training=training)[0]
 
         x = images.to_model_range(portrait)
-        recovered = answer(x) if system is None else system.recover(answer, x)
+        if system is None:
+            recovered = answer(x)
+        elif told:
+            given = tf.pad(tf.clip_by_value(attributes[0], -1.0, 1.0), [padding, [0, 0]])
+            recovered = system.recover_told(answer, x, given)
+        else:
+            recovered = system.recover(answer, x)
         # Checked here because NaN cast to uint8 is 0: a plausible black face.
         recovered = tf.debugging.assert_all_finite(recovered, "The network's answer is not finite.")
         return images.to_uint8(recovered)[:count]
+
+    def recover(portrait: Tensor) -> Tensor:
+        return (
+            answered(portrait, tf.zeros((tf.shape(portrait)[0], numbers.shape[1])))
+            if told
+            else answered(portrait)
+        )
 
     @tf.function(autograph=False, input_signature=[pixels])
     def serving_default(portrait: Tensor) -> dict[str, Tensor]:
@@ -160,7 +181,18 @@ def signatures(network: keras.Model, system: base.System | None = None) -> dict[
         photos = tf.map_fn(encode, recover(portraits), fn_output_signature=tf.string)
         return {"photo_bytes": photos}
 
-    return {"serving_default": serving_default, "recover_bytes": recover_bytes}
+    if not told:
+        return {"serving_default": serving_default, "recover_bytes": recover_bytes}
+
+    @tf.function(autograph=False, input_signature=[pixels, numbers])
+    def recover_attributes(portrait: Tensor, attributes: Tensor) -> dict[str, Tensor]:
+        return {"photo": answered(tf.ensure_shape(portrait, (None, side, side, 3)), attributes)}
+
+    return {
+        "serving_default": serving_default,
+        "recover_bytes": recover_bytes,
+        ATTRIBUTES: recover_attributes,
+    }
 
 
 def _stored(variable: keras.Variable) -> np.ndarray:
@@ -211,9 +243,16 @@ def _compare(system: base.System, network: keras.Model, folder: Path) -> tuple[f
     expected = images.to_uint8(
         keras.ops.convert_to_numpy(system.recover(network, images.to_model_range(portraits)))
     )
-    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    received = served(portrait=tf.constant(portraits))["photo"].numpy()
+    served = tf.saved_model.load(str(folder)).signatures
+    received = served["serving_default"](portrait=tf.constant(portraits))["photo"].numpy()
     difference = np.abs(received.astype(int) - expected.astype(int))
+    if system.attributes:
+        told = np.random.default_rng(1).uniform(-1, 1, (_CHECKED, len(system.attributes))).astype(np.float32)
+        expected = system.recover_told(network, images.to_model_range(portraits), told)
+        expected = images.to_uint8(keras.ops.convert_to_numpy(expected))
+        given = {"portrait": tf.constant(portraits), "attributes": tf.constant(told)}
+        received = served[ATTRIBUTES](**given)["photo"].numpy()
+        difference = np.concatenate([difference, np.abs(received.astype(int) - expected.astype(int))])
     mean, largest = float(difference.mean()), int(difference.max())
     if mean > _TOLERANCE:
         raise ModelError(
@@ -224,22 +263,28 @@ def _compare(system: base.System, network: keras.Model, folder: Path) -> tuple[f
     return mean, largest
 
 
-def _write_warm_up(folder: Path, name: str, side: int) -> None:
+def _write_warm_up(folder: Path, name: str, side: int, attributes: int) -> None:
     # TensorFlow Serving replays these before it calls the version available: no slow first request.
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     grey = np.full((side, side, 3), 128, np.uint8)
-    inputs = {
-        "serving_default": ("portrait", tf.make_tensor_proto(grey[None])),
-        "recover_bytes": ("portrait_bytes", tf.make_tensor_proto([images.encode_png(grey)])),
+    inputs: dict[str, dict[str, Any]] = {
+        "serving_default": {"portrait": grey[None]},
+        "recover_bytes": {"portrait_bytes": [images.encode_png(grey)]},
     }
+    if attributes:
+        inputs[ATTRIBUTES] = {
+            "portrait": grey[None],
+            "attributes": np.zeros((1, attributes), np.float32),
+        }
     path = folder / _WARM_UP
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, (key, value) in inputs.items():
+        for signature, given in inputs.items():
             request = predict_pb2.PredictRequest()
             request.model_spec.name, request.model_spec.signature_name = name, signature
-            request.inputs[key].CopyFrom(value)
+            for key, value in given.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString(deterministic=True))
 

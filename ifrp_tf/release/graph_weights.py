@@ -17,6 +17,7 @@ import tensorflow as tf
 from ifrp_tf.core.errors import ModelError
 from ifrp_tf.nn.folding import fold_batch_norms, partners
 from ifrp_tf.release import folder as model_folder
+from ifrp_tf.systems import base
 from ifrp_tf.systems.ifrp import networks
 
 # The network inside an exported version folder, as a Keras model again.
@@ -29,7 +30,8 @@ def load_srn(folder: str | Path) -> keras.Model:
         folder: a version folder; its checksums are for `model_folder.verify` to check.
 
     Returns:
-        A float32 model [N, side, side, 3] to the same, in [-1, 1]; not for training.
+        A float32 model [N, side, side, 3] to the same, in [-1, 1]; not for training. Its second input, if it
+        has one, are attributes.
 
     Raises:
         ModelError: the folder was not exported by this package, or its parts do not belong together.
@@ -44,7 +46,7 @@ def load_srn(folder: str | Path) -> keras.Model:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        srn = fold_batch_norms(networks.build_srn(config.model, side=config.data.side))
+        srn = fold_batch_norms(base.create(config).build_released())
     finally:
         keras.config.set_dtype_policy(policy)
     variables = [*srn.trainable_variables, *srn.non_trainable_variables]

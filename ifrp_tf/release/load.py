@@ -10,10 +10,12 @@ import numpy as np
 
 from ifrp_tf.core import runtime
 from ifrp_tf.core.errors import ImageError, ModelError
+from ifrp_tf.data import attributes
 from ifrp_tf.pictures import images
 from ifrp_tf.release import folder
 
-Network = Callable[[np.ndarray], np.ndarray]
+Network = Callable[..., np.ndarray]
+"""Of portraits, and of a model that is told attributes also of those."""
 
 BATCH = 16
 """On a processor the networks are fastest at about this size."""
@@ -24,16 +26,19 @@ class Loaded:
     """A model that can be asked.
 
     Attributes:
-        network: uint8 [N, side, side, 3] portraits to uint8 recovered faces of the same shape.
+        network: uint8 [N, side, side, 3] portraits to uint8 recovered faces of the same shape; where there
+            are `attributes`, a second argument float32 [N, 14] in [-1, 1] says them.
         side: of the pictures, pixels.
         name: of the model, for people.
         fingerprint: of the model, 64 hexadecimal digits.
+        attributes: names of what the model can be told of the sitter; none of most models.
     """
 
     network: Network
     side: int
     name: str
     fingerprint: str
+    attributes: tuple[str, ...] = ()
 
 
 def load(model: str | Path, *, trust: bool = False) -> Loaded:
@@ -55,18 +60,19 @@ def load(model: str | Path, *, trust: bool = False) -> Loaded:
     if found.kind == "version":
         fingerprint = folder.verify(found.path, trust=trust)
         side = folder.read_side(found)
-        network = _load_version(found.path, side)
+        network, told = _load_version(found.path, side)
     else:
         fingerprint = folder.sha256(found.path)
-        network, side = _load_weights(found)
-    return Loaded(network, side, found.name, fingerprint)
+        network, side, told = _load_weights(found)
+    return Loaded(network, side, found.name, fingerprint, attributes.NAMES if told else ())
 
 
-def _load_version(path: Path, side: int) -> Network:
+def _load_version(path: Path, side: int) -> tuple[Network, bool]:
     with runtime.start_up():
         import tensorflow as tf
     try:
-        signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+        signatures = tf.saved_model.load(str(path)).signatures
+        signature, guided = signatures["serving_default"], signatures.get("recover_attributes")
         spec = signature.structured_input_signature[1]["portrait"]
         expected = spec.dtype == tf.uint8 and spec.shape.as_list() == [None, side, side, 3]
     except Exception as error:  # whatever TensorFlow trips over in a damaged or foreign model
@@ -75,16 +81,17 @@ def _load_version(path: Path, side: int) -> Network:
         message = f"Expected a signature of portrait uint8 [None, {side}, {side}, 3]. Received: {spec}."
         raise ModelError(message, hint="The folder's config.json and saved_model.pb do not belong together.")
 
-    def network(portraits: np.ndarray) -> np.ndarray:
+    def network(portraits: np.ndarray, told: np.ndarray | None = None) -> np.ndarray:
+        given = {} if told is None else {"attributes": tf.constant(told)}
         try:
-            return signature(portrait=tf.constant(portraits))["photo"].numpy()
+            return (guided if given else signature)(portrait=tf.constant(portraits), **given)["photo"].numpy()
         except tf.errors.InvalidArgumentError as error:
             raise ModelError(f"The model {str(path)!r} gave no usable answer: {error.message}") from error
 
-    return network
+    return network, guided is not None
 
 
-def _load_weights(found: folder.ModelFolder) -> tuple[Network, int]:
+def _load_weights(found: folder.ModelFolder) -> tuple[Network, int, bool]:
     config = folder.read_config(found)
     with runtime.start_up():
         import keras
@@ -94,14 +101,15 @@ def _load_weights(found: folder.ModelFolder) -> tuple[Network, int]:
     system, released = base.create(config), base.build_released(config)
     weights.load(released, found.path)
 
-    def network(portraits: np.ndarray) -> np.ndarray:
-        recovered = keras.ops.convert_to_numpy(system.recover(released, images.to_model_range(portraits)))
+    def network(portraits: np.ndarray, told: np.ndarray | None = None) -> np.ndarray:
+        x = images.to_model_range(portraits)
+        answer = system.recover(released, x) if told is None else system.recover_told(released, x, told)
         try:
-            return images.to_uint8(recovered)
+            return images.to_uint8(keras.ops.convert_to_numpy(answer))
         except ImageError as error:
             raise ModelError(f"The model {str(found.path)!r} gave no usable answer: {error}") from error
 
-    return network, config.data.side
+    return network, config.data.side, bool(system.attributes)
 
 
 def in_batches(

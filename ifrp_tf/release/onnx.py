@@ -28,17 +28,18 @@ def build(network: keras.Model) -> onnx.ModelProto:
     """Converts a network to ONNX, weights included, computing in float32.
 
     Args:
-        network: model with one input and one output, [N, H, W, C] both; better folded first
-            (`nn.folding.fold_batch_norms`). A network of mixed precision becomes one of float32.
+        network: model with one output, [N, H, W, C], and such an input, or also one of attributes [N, A];
+            better folded first (`nn.folding.fold_batch_norms`). A network of mixed precision becomes one of
+            float32.
 
     Returns:
-        A checked model of operator set 17: one input and one output under the names of the Keras model's
-        (`portrait`, `photo`), float32 [batch, H, W, C], of any batch size. Portraits are in [-1, 1];
-        photographs about so: clip before use.
+        A checked model of operator set 17: inputs and one output under the names of the Keras model's
+        (`portrait`, `attributes`, `photo`), float32 [batch, H, W, C], of any batch size. Portraits are in
+        [-1, 1]; photographs about so: clip before use.
 
     Raises:
         ConfigError: the package `onnx` or `tf2onnx` is not installed.
-        ModelError: the network has several inputs or outputs, or an operation without an ONNX form.
+        ModelError: the network has more inputs or outputs, or an operation without an ONNX form.
 
     Example:
         >>> model = build(networks.build_srn(config.model))  # doctest: +SKIP
@@ -46,13 +47,14 @@ def build(network: keras.Model) -> onnx.ModelProto:
     """
     onnx = _required("onnx")
     _required("tf2onnx")
-    if len(network.inputs) != 1 or len(network.outputs) != 1:
+    if len(network.inputs) > 2 or len(network.outputs) != 1:
         raise ModelError(
-            "Expected a model with one input and one output. "
+            "Expected a model with one input, or two, and one output. "
             f"Received: {len(network.inputs)} and {len(network.outputs)}."
         )
-    portrait = network.inputs[0]
-    signature = [keras.InputSpec(shape=portrait.shape, dtype="float32", name=portrait.name)]
+    signature = [keras.InputSpec(shape=x.shape, dtype="float32", name=x.name) for x in network.inputs]
+    if len(signature) > 1:
+        signature = [signature]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tf2onnx, about NumPy 2
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
@@ -126,11 +128,12 @@ class Session:
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
+        self._inputs = [each.name for each in self._session.get_inputs()]
+        self._output = self._session.get_outputs()[0].name
 
-    def __call__(self, portraits: np.ndarray) -> np.ndarray:
-        """Float32 [N, H, W, C] in [-1, 1] to the network's answer of the same kind, not clipped."""
-        (photos,) = self._session.run([self._output], {self._input: portraits})
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
+        """The network's answer, not clipped, to portraits float32 [N, H, W, C] in [-1, 1] and attributes."""
+        (photos,) = self._session.run([self._output], dict(zip(self._inputs, inputs, strict=True)))
         return photos
 
 

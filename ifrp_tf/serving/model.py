@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ifrp_tf.client.wire import FILES, PICTURE, PIXELS
+from ifrp_tf.client.wire import FILES, PICTURE, PIXELS, TOLD
 from ifrp_tf.core.errors import IfrpError, ModelError
 from ifrp_tf.core.files import missing_hint
 from ifrp_tf.release import folder as model_folder
@@ -105,7 +105,9 @@ class ServedModel:
         if pictures and PICTURE[0] not in functions:
             name = f"{self.name}/{self.version}"
             self.definitions[PICTURE[0]] = definition()
-            self._signatures[PICTURE[0]] = PictureSignature(self._signatures[PIXELS[0]], name, fingerprint)
+            self._signatures[PICTURE[0]] = PictureSignature(
+                self._signatures[PIXELS[0]], name, fingerprint, self._signatures.get(TOLD[0])
+            )
 
     def _warm_up(self, path: Path) -> int:
         from tensorflow_serving.apis import prediction_log_pb2

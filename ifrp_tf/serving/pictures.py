@@ -18,8 +18,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from ifrp_tf.client.wire import FILES, PICTURE, PIXELS
+from ifrp_tf.client.wire import FILES, PICTURE, PIXELS, TOLD
 from ifrp_tf.core.errors import ConfigError, ImageError
+from ifrp_tf.data.attributes import NAMES
 from ifrp_tf.pictures.decoding import Picture, decode, encode_png
 from ifrp_tf.pictures.encoding import encode_like
 from ifrp_tf.pictures.framing import letterbox
@@ -118,13 +119,17 @@ class PictureSignature(Signature):
         portraits: the model's `serving_default`.
         model: its name and version, for the text in every picture that it is generated.
         fingerprint: of the model.
+        told: the model's `recover_attributes`, if it has one: then `options` may hold `attributes`.
     """
 
     is_single = True
 
-    def __init__(self, portraits: Signature, model: str, fingerprint: str) -> None:
+    def __init__(
+        self, portraits: Signature, model: str, fingerprint: str, told: Signature | None = None
+    ) -> None:
         super().__init__(PICTURE[0], definition(), None, optional=(PICTURE[2],))
         self._portraits, self._model, self._fingerprint = portraits, model, fingerprint
+        self._told = told
         self._lock = threading.Lock()
         self._recoverer: Any = None
 
@@ -143,8 +148,9 @@ class PictureSignature(Signature):
     def _recover(self, picture: Picture, data: bytes, options: bytes) -> Arrays:
         from ifrp_tf.recovery.manifest import provenance
 
-        recovered = self._loaded().recover_faces(picture.pixels, _options(options))
-        text, scene = provenance(self._model, self._fingerprint), recovered.scene
+        asked = _options(options)
+        recovered = self._loaded().recover_faces(picture.pixels, asked)
+        text, scene = provenance(self._model, self._fingerprint, asked.attributes), recovered.scene
         photos = dict(
             zip(scene.chosen, (encode_png(face, text) for face in recovered.recovered), strict=True)
         )
@@ -166,14 +172,20 @@ class PictureSignature(Signature):
     def _loaded(self) -> Any:
         from ifrp_tf.recovery.recoverer import Recoverer  # late: most servers see portraits alone
 
-        def network(portraits: np.ndarray) -> np.ndarray:
+        def network(portraits: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
+            if self._told is not None and attributes is not None:
+                return self._told.run({TOLD[1]: portraits, TOLD[2]: attributes})[TOLD[3]]
             return self._portraits.run({PIXELS[1]: portraits})[PIXELS[2]]
 
         with self._lock:
             if self._recoverer is None:
                 side = side_of(self._portraits)
                 self._recoverer = Recoverer(
-                    network, side=side, name=self._model, fingerprint=self._fingerprint
+                    network,
+                    side=side,
+                    name=self._model,
+                    fingerprint=self._fingerprint,
+                    attributes=NAMES if self._told is not None else (),
                 )
             return self._recoverer
 

@@ -125,6 +125,7 @@ class System:
         batch_names: what the tensors of a batch are called, in the order in which the data yield them.
         recovers: whether the released network maps portraits to photographs and can be judged by them.
         card: `purpose` and `limits` of `release.card.write`, where it does something else.
+        attributes: names of the numbers that the released network is told beside a portrait (`recover_told`).
 
     Example:
         >>> system = create(Config())
@@ -138,6 +139,7 @@ class System:
     batch_names: ClassVar[tuple[str, ...]] = ("portraits", "photos", "transforms")
     recovers: ClassVar[bool] = True
     card: ClassVar[Mapping[str, Any]] = {}
+    attributes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -238,6 +240,21 @@ class System:
             Float32 [N, S, S, 3], about [-1, 1].
         """
         return network(portraits, training=False)
+
+    def recover_told(self, network: Callable[..., Tensor], portraits: Tensor, attributes: Tensor) -> Tensor:
+        """Answers of a released network that is told `attributes`; `recover` gives those to zeros.
+
+        Args:
+            network: as for `recover`.
+            portraits: float32 [N, S, S, 3] in [-1, 1].
+            attributes: float32 [N, A] in [-1, 1], A names in `attributes`; 0 says nothing.
+
+        Returns:
+            Float32 [N, S, S, 3], about [-1, 1].
+        """
+        # A network takes a list of arrays or one of tensors, not a mixture.
+        inputs = [keras.ops.convert_to_tensor(each) for each in (portraits, attributes)]
+        return network(inputs, training=False)
 
     def architecture(self) -> str:
         """One line for the model card."""

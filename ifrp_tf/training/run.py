@@ -90,7 +90,7 @@ def load_photos(config: Config, data: str, cache: Path | None) -> tuple[PhotoSet
 
         return Prepared.open(data, config.data).parts(rendered=not loop.is_jax())
     if not data:
-        everything = toy_faces.draw(2_000, side=config.data.side, seed=config.train.seed)
+        everything = toy_faces.draw(toy_faces.COUNT, side=config.data.side, seed=config.train.seed)
     else:
         everything = photos.load(data, config.data, cache=cache)
     for name, reason in everything.dropped[:20]:

@@ -17,7 +17,8 @@ from helpers import ROOT
 from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.pictures import images
 from ifrp_tf.release import export
-from ifrp_tf.systems.ifrp import networks
+from ifrp_tf.systems import base
+from ifrp_tf.systems.afrp import settings as afrp
 from ifrp_tf.systems.ifrp.settings import ModelConfig
 
 CONFIG = Config(
@@ -25,6 +26,10 @@ CONFIG = Config(
 )
 # For what does not depend on the network: a quarter of the side, next to nothing to compute.
 TINY = Config(data=DataConfig(side=32), model=ModelConfig(width=8, stn="none", skips="none"))
+# As tiny, and told attributes of the sitter.
+TOLD = Config(
+    system="afrp", data=DataConfig(side=32), model=afrp.ModelConfig(width=8, stn="none", skips="none")
+)
 SCORES = {"model": (15.25, 0.5), "input": (10.5, 0.25), "mean_face": (13.0, 0.45)}
 METRICS = {
     "step": 2500,
@@ -36,7 +41,7 @@ METRICS = {
 
 def network(config=CONFIG, seed=3):
     """The SRN with weights under which every part matters: nothing at its initial zero or one."""
-    srn = networks.build_srn(config.model, side=config.data.side)
+    srn = base.build_released(config)
     random = np.random.default_rng(seed)
     for weight in srn.weights:
         value = keras.ops.convert_to_numpy(weight)

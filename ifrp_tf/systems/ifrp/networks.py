@@ -22,14 +22,16 @@ from ifrp_tf.systems.ifrp.settings import ModelConfig
 __all__ = ["ALIGNMENT_LAYER", "LOCALISATION_TABLES", "build_discriminator", "build_srn"]
 
 
-def build_srn(config: ModelConfig | None = None, *, side: int = 128) -> keras.Model:
+def build_srn(config: ModelConfig | None = None, *, side: int = 128, attributes: int = 0) -> keras.Model:
     """The style removal network: portraits in, recovered photographs out.
 
     Args:
         config: architecture and options; the journal's network by default.
         side: side of the square pictures, pixels: a multiple of 32; at least 128 for full inner transformers.
+        attributes: numbers of a second input `attributes`, which join the `ijcv` network behind its
+            bottleneck (`_told`); 0 for no such input. The other layers keep their names and shapes.
 
-    Input shape: `(N, side, side, 3)`, float32 in [-1, 1].
+    Input shape: `(N, side, side, 3)`, float32 in [-1, 1]; with attributes a list of it and `(N, attributes)`.
     Output shape: `(N, side, side, 3)`, float32, about [-1, 1]: clip before use.
 
     Raises:
@@ -48,10 +50,16 @@ def build_srn(config: ModelConfig | None = None, *, side: int = 128) -> keras.Mo
             hint="The localisation tables pool five times: choose localisation=light, stn=input or stn=none.",
         )
     portrait = keras.Input((side, side, 3), name="portrait")
-    builders = {"ijcv": _srn_journal, "aligner": input_transformer}
-    x = builders.get(config.srn, _srn_conference)(portrait, config)
+    vector = keras.Input((attributes,), name="attributes") if attributes else None
+    if config.srn == "ijcv":
+        x = _srn_journal(portrait, config, vector)
+    elif vector is not None:
+        raise ConfigError(f"Expected srn=ijcv with attributes. Received: srn={config.srn}.")
+    else:
+        x = (input_transformer if config.srn == "aligner" else _srn_conference)(portrait, config)
     photo = keras.layers.Activation(config.output, dtype="float32", name="photo")(x)
-    return keras.Model(portrait, photo, name=f"srn_{config.srn}")
+    inputs = portrait if vector is None else [portrait, vector]
+    return keras.Model(inputs, photo, name=f"srn_{config.srn}")
 
 
 def build_discriminator(config: ModelConfig | None = None, *, side: int = 128) -> keras.Model:
@@ -84,7 +92,21 @@ def _stage(x: Tensor, name: str, kind: Normalization) -> Tensor:
     return keras.layers.LeakyReLU(LEAKY_SLOPE, name=f"{name}_leaky")(normalize(x, kind, f"{name}_norm"))
 
 
-def _srn_journal(portrait: Tensor, config: ModelConfig) -> Tensor:
+def _told(x: Tensor, vector: Tensor) -> Tensor:
+    """Adds what an attribute vector says, the same at every place; at first nothing.
+
+    Behind a convolution this equals widening its kernel by a channel for each attribute that holds its value
+    everywhere, up to the border, where such a channel would end. At a vector of zeros nothing is ever added.
+    """
+    channels = x.shape[-1]
+    said = keras.layers.Dense(channels, use_bias=False, kernel_initializer="zeros", name="attributes_dense")(
+        vector
+    )
+    said = keras.layers.Reshape((1, 1, channels), name="attributes_reshape")(said)
+    return keras.layers.Add(name="attributes_add")([x, said])
+
+
+def _srn_journal(portrait: Tensor, config: ModelConfig, vector: Tensor | None = None) -> Tensor:
     """Journal network (reconstruction of method notes 2.2): encoder, bottleneck, decoder, skips."""
     kind, width = config.normalization, config.width
     paper_stn = config.stn == "paper"
@@ -101,7 +123,10 @@ def _srn_journal(portrait: Tensor, config: ModelConfig) -> Tensor:
     x = _bottleneck(x, config)
     for k in range(4, 0, -1):
         channels = 2 ** (k - 1) * width
-        x = _stage(upsample(x, channels, config.upsampling, f"d{k}"), f"d{k}", kind)
+        x = upsample(x, channels, config.upsampling, f"d{k}")
+        if vector is not None and k == 4:
+            x = _told(x, vector)
+        x = _stage(x, f"d{k}", kind)
         for block in range(1, 1 + config.deep_blocks * (k in (4, 3))):
             x = residual_block(x, f"deep{k}_block{block}", kind)
         if paper_stn and k in (3, 2):
