@@ -1,7 +1,7 @@
 """Whether recovered faces have the attributes that a model was told, by a judge that trains no network.
 
 The judge is a logistic regression for each attribute on features of MobileFaceNet, of photographs with all
-labels. Its accuracy on photographs of test persons is the ceiling: no answer can be expected to be judged better.
+labels. Its accuracy on photographs of test persons is the ceiling for what is recovered.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import foreign_table
 import keras
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from ifrp_tf.training import initial, run
 SMALL = [
     "train.batch_size=8",
     "data.side=32",
-    "data.styles=oil,sketch",
+    "data.styles=sketch",
     "model.stn=none",
     "model.skips=none",
     "loss.alignment=0",
@@ -158,7 +159,7 @@ def labelled():
     return photos, attributes.Labels(vectors, hide_all=0.3, hide_one=0.2, contradict=0.25)
 
 
-def taken(photos, config, labels, step=0, count=6):
+def taken(photos, config, labels, step=0, count=4):
     rows = list(pipeline_tf.batches(photos, config, step=step, labels=labels).take(count).as_numpy_iterator())
     return [np.stack(part) for part in zip(*rows, strict=True)]
 
@@ -186,6 +187,24 @@ def test_batches_carry_what_is_known_and_what_is_shown_and_change_in_nothing_els
     again = taken(photos, config, labels, step=2, count=1)  # resuming is setting the step
     np.testing.assert_array_equal(again[4][0], shown[2])
     np.testing.assert_array_equal(again[3][0], known[2])
+
+
+def test_foreign_portraits_have_the_attributes_of_their_photographs_and_sketches_none(labelled, tmp_path):
+    photos, labels = labelled
+    foreign_table.write(tmp_path, [("a", "train/toy/00003.png", 10, 0.1)])
+    for kind, level in (("sketch", 240), ("photo", 250)):
+        (tmp_path / kind).mkdir()
+        images.write_png(tmp_path / kind / "1.png", np.full((32, 32, 3), level, np.uint8))
+    where = [f"data.foreign={tmp_path}", "data.foreign_share=0.4", f"data.sketches={tmp_path}"]
+    config = TOY.override([*where, "data.sketch_share=0.4", "data.flip=false", "train.batch_size=24"])
+    _, seen, _, known, shown = (part.reshape(-1, *part.shape[2:]) for part in taken(photos, config, labels))
+    drawn = np.isclose(seen, images.to_model_range(np.uint8([250])), atol=1e-5).all((1, 2, 3))
+    painted = np.isclose(seen, images.to_model_range(photos.pixels[3]), atol=1e-5).all((1, 2, 3))
+    assert 0.2 < drawn.mean() < 0.6
+    assert 0.2 < painted.mean() < 0.7
+    assert not known[drawn].any()
+    assert not shown[drawn].any()
+    np.testing.assert_array_equal(known[painted], np.tile(labels.vectors[3], (painted.sum(), 1)))
 
 
 def test_drawn_faces_have_their_own_attributes_and_others_must_be_known(tmp_path):
