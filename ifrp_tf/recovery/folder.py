@@ -449,7 +449,7 @@ class Run:
         words = f"{made.sha256} {made.model} {made.settings}"
         work = target.with_name(f".{target.name}.{hashlib.sha256(words.encode()).hexdigest()[:16]}.film")
         function = self.recoverer.function(self.options)
-        text = provenance(recoverer.name, recoverer.fingerprint)
+        text = provenance(recoverer.name, recoverer.fingerprint, self.options.attributes)
         try:
             for other in target.parent.glob(f".{glob.escape(target.name)}.*.film"):
                 if other != work:

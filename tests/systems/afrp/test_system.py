@@ -5,6 +5,7 @@ import foreign_table
 import keras
 import numpy as np
 import pytest
+import small_model
 import tensorflow as tf
 
 from ifrp_tf.core.errors import ConfigError, DataError
@@ -218,9 +219,8 @@ def test_drawn_faces_have_their_own_attributes_and_others_must_be_known(tmp_path
         system.batches(renamed, 0)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
+@pytest.mark.slow
+def test_it_trains_in_mixed_precision_and_its_log_names_the_new_terms(tmp_path):
     config = TOY.override(
         [
             "train.pictures=32",
@@ -230,48 +230,51 @@ def trained(tmp_path_factory):
             "train.dtype=bfloat16",
         ]
     )
-    run.run(config, "", folder / "run")
-    rows = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
-    return folder, rows
-
-
-def test_it_trains_and_its_log_names_the_new_terms(trained):
-    row = trained[1][-1]
-    named = json.dumps(row)
+    run.run(config, "", tmp_path / "run")
+    logged = (tmp_path / "run" / "metrics.jsonl").read_text()
     for name in ("auxiliary", "adversarial", "dn_wrong", "dn_auxiliary", "dn_real"):
-        assert f'"{name}"' in named, named
-    kernel = load.load(trained[0] / "run")
-    assert kernel.attributes == NAMES
+        assert f'"{name}"' in logged, logged
+    found = load.load(tmp_path / "run")
+    assert found.attributes == NAMES
+    assert (
+        found.network(images.to_uint8(PORTRAITS), VECTORS) != found.network(images.to_uint8(PORTRAITS))
+    ).any()
 
 
-def test_an_export_takes_attributes_and_answers_without_them(trained):
-    version = export.run(trained[0] / "run", trained[0] / "afrp" / "1")
-    found = checks.verify(version, batches=(1, 3))
-    assert max(found["float"].values()) < 1e-4
-    loaded, of_run = load.load(version), load.load(trained[0] / "run")
-    assert loaded.attributes == NAMES
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A run's folder as training leaves it, and its export."""
+    folder = tmp_path_factory.mktemp("exported")
+    small_model.write_run(folder / "run", small_model.TOLD)
+    return folder / "run", export.run(folder / "run", folder / "afrp" / "1")
+
+
+def test_an_export_takes_attributes_and_answers_without_them(exported):
+    of_run, version = load.load(exported[0]), exported[1]
+    assert max(checks.verify(version, batches=(1, 3))["float"].values()) < 1e-4
+    loaded = load.load(version)
+    assert loaded.attributes == of_run.attributes == NAMES
     pixels = images.to_uint8(PORTRAITS)
     for told in ((), (VECTORS,), (10 * np.ones_like(VECTORS),)):
-        near = np.minimum(told[0], 1) if told else None
-        expected = of_run.network(pixels, *([] if near is None else [near]))
+        near = [np.minimum(each, 1) for each in told]  # beyond 1 is cut off
+        expected = of_run.network(pixels, *near)
         assert np.abs(loaded.network(pixels, *told).astype(int) - expected).max() <= 2
     zeros = loaded.network(pixels, np.zeros_like(VECTORS))
     np.testing.assert_array_equal(zeros, loaded.network(pixels))
-    assert (loaded.network(pixels, VECTORS) != zeros).any()  # training has moved the new layer
-    saved = tf.saved_model.load(str(version))
-    assert sorted(saved.signatures) == ["recover_attributes", "recover_bytes", "serving_default"]
-    empty = saved.signatures["recover_attributes"](
-        portrait=tf.zeros((0, 32, 32, 3), tf.uint8), attributes=tf.zeros((0, len(NAMES)))
-    )
+    assert (loaded.network(pixels, VECTORS) != zeros).any()
+    signatures = tf.saved_model.load(str(version)).signatures
+    assert sorted(signatures) == ["recover_attributes", "recover_bytes", "serving_default"]
+    told = signatures["recover_attributes"]
+    empty = told(portrait=tf.zeros((0, 32, 32, 3), tf.uint8), attributes=tf.zeros((0, len(NAMES))))
     assert empty["photo"].shape == (0, 32, 32, 3)
     bad = tf.constant(np.full_like(VECTORS, np.nan))
     with pytest.raises(tf.errors.InvalidArgumentError):
-        saved.signatures["recover_attributes"](portrait=tf.constant(pixels), attributes=bad)
+        told(portrait=tf.constant(pixels), attributes=bad)
+    assert "told 14 attributes" in (version / "MODEL_CARD.md").read_text()
 
 
-def test_its_onnx_form_has_two_inputs(trained):
+def test_its_onnx_form_has_two_inputs(exported):
     pytest.importorskip("tf2onnx")
-    version = trained[0] / "afrp" / "1"
-    path, difference = checks.write_onnx(version)
+    path, difference = checks.write_onnx(exported[1])
     assert path.is_file()
     assert difference < 1e-4
