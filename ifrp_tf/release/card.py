@@ -47,6 +47,7 @@ def write(
     weights: str = "",
     purpose: str = "",
     limits: Sequence[str] = ("Styles unlike the training styles give worse answers; see the tables above.",),
+    attributes: Sequence[str] = (),
 ) -> str:
     """The model card, Markdown.
 
@@ -63,6 +64,7 @@ def write(
         weights: name of the weights file in the version folder; empty where there is none.
         purpose: what it does, part of a sentence, where that is not recovering faces from portraits.
         limits: of this system, sentences.
+        attributes: names of what the network is told beside a portrait.
 
     Example:
         >>> record = RunRecord({}, {})
@@ -87,6 +89,7 @@ def write(
         training=_training(config, terms, run, "" if purpose else f"Styles: {config.data.styles}. "),
         purpose=purpose,
         limits=limits,
+        attributes=attributes,
         validation=_validation(run.last.get("validation", {})),
         evaluation=evaluation.strip() or "Not evaluated on the test photographs yet.",
     )

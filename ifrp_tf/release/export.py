@@ -89,6 +89,7 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
             difference=difference,
             evaluation=evaluation,
             weights=source.path.name,
+            attributes=system.attributes,
             **system.card,
         )
         (temporary / "MODEL_CARD.md").write_text(card, encoding="utf-8")

@@ -37,9 +37,8 @@ class Afrp(Ifrp):
     batch_names = ("portraits", "photos", "transforms", "attributes", "shown")
     attributes = NAMES
     card: ClassVar[Mapping[str, Any]] = {
-        "purpose": "Recovers a face from a portrait, and takes into account what is known of the sitter:\n"
-        f"{', '.join(NAMES)}",
         "limits": (
+            "Styles unlike the training styles give worse answers; see the tables above.",
             "An attribute that the portrait leaves open is filled in as asked: the face is an illustration\n"
             "  of what was said, no evidence for it.",
             "Attributes are CelebA's labels, given by strangers who looked at celebrities; they carry their\n"

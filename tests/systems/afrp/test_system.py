@@ -270,7 +270,10 @@ def test_an_export_takes_attributes_and_answers_without_them(exported):
     bad = tf.constant(np.full_like(VECTORS, np.nan))
     with pytest.raises(tf.errors.InvalidArgumentError):
         told(portrait=tf.constant(pixels), attributes=bad)
-    assert "told 14 attributes" in (version / "MODEL_CARD.md").read_text()
+    card = (version / "MODEL_CARD.md").read_text()
+    assert "told 14 attributes" in card
+    assert "`attributes` float32 [N, 14]" in card
+    assert "no evidence for it" in card
 
 
 def test_its_onnx_form_has_two_inputs(exported):
