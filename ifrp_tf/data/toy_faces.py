@@ -43,7 +43,7 @@ def attributes(count: int, *, seed: int = 0) -> dict[str, dict[str, int]]:
 
     Example:
         >>> attributes(1)["toy/00000.png"]
-        {'Smiling': -1, 'Eyeglasses': -1}
+        {'Smiling': 1, 'Eyeglasses': -1}
     """
     generator = np.random.default_rng(seed)
     return {f"toy/{k:05d}.png": _face(generator, 1)[1] for k in range(count)}

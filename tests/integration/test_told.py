@@ -88,7 +88,7 @@ def test_wrong_words_are_refused_before_anything_is_loaded(words, message):
 
 
 def test_a_model_that_cannot_be_told_says_so(model, portrait, tmp_path):
-    plain = Recoverer.load(small_model.exported())
+    plain = Recoverer.load(served.released())
     with pytest.raises(ConfigError, match="can be told `attributes`"):
         plain.recover_folder(portrait, tmp_path / "out", options=Options(faces="whole", attributes=WORDS))
     assert not list((tmp_path / "out").glob("*.png"))

@@ -272,12 +272,12 @@ def tables(found: dict[str, Any]) -> str:
         [words, f"{model[name]['psnr']:.2f}", f"{model[name]['ssim']:.3f}"]
         for name, words in (("nothing", "told nothing"), ("true", "told the truth"))
     ]
-    text += "\n" + markdown_table(["answer", "PSNR, dB", "SSIM"], scores)
+    text += "\n\n" + markdown_table(["answer", "PSNR, dB", "SSIM"], scores)
     turned = [
         [name, f"{100 * row['followed']:.0f}", *(f"{row['effects'][other]:+.0f}" for other in NAMES)]
         for name, row in model["turned"].items()
     ]
-    return text + "\n" + markdown_table(["turned around", "followed, %", *NAMES], turned)
+    return text + "\n\n" + markdown_table(["turned around", "followed, %", *NAMES], turned)
 
 
 def _confidence(logits: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ random = np.random.default_rng(0)
 
 def test_the_judge_is_a_logistic_regression_on_what_is_known():
     features = random.normal(size=(300, 5)) * [1, 2, 3, 4, 5] + 7
-    vectors = np.sign(features @ random.normal(size=(5, 2)) + random.normal(size=(300, 2)) * 3 - 40)
+    scores = features @ random.normal(size=(5, 2)) + random.normal(size=(300, 2)) * 3
+    vectors = np.where(scores > np.median(scores, axis=0), 1, -1)
     vectors[:100, 1] = 0
     judge = judged.fit(features, vectors, penalty=2.0)
     linear = pytest.importorskip("sklearn.linear_model")
