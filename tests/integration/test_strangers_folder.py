@@ -245,13 +245,13 @@ def rows(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("answers")
     model = ROOT / "saved_models" / "ifrp"
     asked = [f"--input={root}", f"--output={output}", f"--model={model}", "--gallery"]
-    done = small_model.tool("recover", *asked)
+    done = small_model.tool("recover", *asked, timeout=1200)
     assert done.returncode == 1, done.stderr[-2000:]
     assert "Traceback" not in done.stdout + done.stderr
     report = json.loads((output / "report.json").read_text())
     found = {os.path.relpath(row["input"], root): row for row in report["pictures"]}
     assert (output / "gallery.html").is_file()
-    again = small_model.tool("recover", *asked)
+    again = small_model.tool("recover", *asked, timeout=1200)
     assert "0 recovered" in again.stdout + again.stderr
     return found, output, done
 

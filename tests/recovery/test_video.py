@@ -145,7 +145,8 @@ def test_a_stopped_run_goes_on_and_makes_the_same_file(clips, made, recoverer, t
     monkeypatch.setattr(video, "recover", real)
     (entry,) = run(clips / "clip.mp4", tmp_path / "parts", recoverer)
     assert entry == whole[0]
-    # Not to the bit: the encoder was seen to differ by a level in a few blocks on a busy machine.
+    # Not to the bit: in three runs on a busy machine a frame differed by a level in a few places. Why is not
+    # known: encoder and search were the same every time, sums of TensorFlow depend on timing (WORKSPACE.md).
     files = [Video(path) for path in (whole[1], tmp_path / "parts" / "clip_recovered.mp4")]
     for before, after in zip(*(clip.frames() for clip in files), strict=True):
         assert before.time == after.time
@@ -277,7 +278,8 @@ def test_a_killed_command_goes_on(tmp_path):
         for output in outputs
         for flags in [[f"--model={small_model.exported()}"]]
     ]
-    with subprocess.Popen(commands[0], env=small_model.environment(), **small_model.CAPTURE) as child:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(commands[0], env=small_model.environment(), **quiet) as child:
         deadline = time.monotonic() + 300
         while not list(outputs[0].glob(".*.film/000000.part")) and time.monotonic() < deadline:
             time.sleep(0.05)

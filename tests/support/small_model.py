@@ -83,7 +83,7 @@ def exported():
 def tool(name, *flags, **options):
     """A finished `tools/<name>.py`, run as a user does, with nothing set for the tests."""
     return subprocess.run(
-        command(name, *flags), timeout=300, env=environment(), check=False, **CAPTURE | options
+        command(name, *flags), env=environment(), check=False, **{"timeout": 300} | CAPTURE | options
     )
 
 
