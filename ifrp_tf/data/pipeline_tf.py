@@ -92,7 +92,7 @@ def batches(
         portrait, photo, transform = portraits.finish(portrait, photo, transform, noise, config.data, names)
         side = config.data.side
         made = tf.ensure_shape(portrait, (None, side, side, 3)), photo, transform
-        if known is None:
+        if known is None or labels is None:
             return made
         vectors = tf.gather(known, places)
         return *made, vectors, _shown(vectors, labels, noise)
