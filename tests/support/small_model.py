@@ -41,7 +41,7 @@ METRICS = {
 
 def network(config=CONFIG, seed=3):
     """The SRN with weights under which every part matters: nothing at its initial zero or one."""
-    srn = base.build_released(config)
+    srn = base.create(config).build_released()
     random = np.random.default_rng(seed)
     for weight in srn.weights:
         value = keras.ops.convert_to_numpy(weight)

@@ -48,7 +48,7 @@ def probe(tool, flags):
         except BaseException:
             traceback.print_exc()
     seconds = time.process_time() - start
-    return {"code": code, "said": written.getvalue()[-3000:], "early": barred.asked, "seconds": seconds}
+    return {"code": code, "said": written.getvalue()[-8000:], "early": barred.asked, "seconds": seconds}
 
 
 def forked(tool, flags):
