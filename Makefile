@@ -80,7 +80,7 @@ test: $(VENV)/.development
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: $(VENV)/.development
-	@$(BIN)/python -m pytest -n 2 -m slow
+	@$(BIN)/python -m pytest -n 2 -m slow $(if $(ONLY),-k "$(ONLY)")
 
 check: $(VENV)/.development
 	@$(BIN)/ruff check .
