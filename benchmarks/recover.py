@@ -1,4 +1,4 @@
-"""How fast an exported model recovers faces, beside ONNX Runtime and the machine's arithmetic."""
+"""How fast an exported model recovers faces, beside ONNX Runtime, LiteRT and the machine's arithmetic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.timing import interleave
 from ifrp_tf.core import runtime
 from ifrp_tf.core.errors import ConfigError, ModelError
 from ifrp_tf.pictures import images
-from ifrp_tf.release import folder, graph_weights, onnx
+from ifrp_tf.release import folder, graph_weights, litert, onnx
 
 MAX_BATCH = 1024
 Network = Callable[[np.ndarray], np.ndarray]
@@ -23,19 +23,19 @@ Network = Callable[[np.ndarray], np.ndarray]
 def measure(
     model: str | Path, *, batches: Sequence[int] = (1, 16), threads: int = 0, rounds: int = 7
 ) -> dict[str, Any]:
-    """Times an exported model, the same weights in ONNX Runtime, and a matrix product, in turn.
+    """Times an exported model, the same weights in ONNX Runtime and LiteRT, and a matrix product, in turn.
 
-    The SavedModel is timed as `Recoverer` calls it: uint8 arrays in and out. ONNX Runtime is timed at its
-    best: float32 in and out, without the conversions. The floor is the time that the network's
-    multiply-adds would take at the speed of a large matrix product.
+    The SavedModel is timed as `Recoverer` calls it: uint8 arrays in and out. The others are timed at their
+    best: float32 in and out, without the conversions; LiteRT answers one picture after the other. The floor
+    is the time that the network's multiply-adds would take at the speed of a large matrix product.
 
     Args:
         model, batches, threads, rounds: as for `benchmark.run_recover`.
 
     Returns:
         Plain values, ready for JSON: `model side parameters multiply_adds threads device difference` (mean
-        and max, levels of 255) and `batches`: batch size -> contender -> `ms pictures_per_second floors
-        gflops cores`, and `savedmodel_to_onnxruntime`.
+        and max, levels of 255), `megabytes` of the forms for the other runtimes, and `batches`: batch size
+        -> contender -> `ms pictures_per_second floors gflops cores`, and `savedmodel_to_onnxruntime`.
 
     Raises:
         ConfigError, ModelError: as for `benchmark.run_recover`.
@@ -52,7 +52,8 @@ def measure(
     folder.verify(found.path)
     threads = runtime.use_threads(threads)
     srn = graph_weights.load_srn(found.path)
-    session = onnx.Session(onnx.build(srn), threads=threads)
+    other, small = onnx.build(srn), litert.build(srn)
+    session, phone = onnx.Session(other, threads=threads), litert.Session(small, threads=threads)
     signature = tf.saved_model.load(str(found.path)).signatures["serving_default"]
     product, product_operations = machine.matmul()
     side, operations = int(srn.input_shape[1]), arithmetic.multiply_adds(srn)
@@ -67,6 +68,7 @@ def measure(
             {
                 "savedmodel": lambda: lambda: serve(pixels),
                 "onnxruntime": lambda: lambda: session(floats),
+                "litert": lambda: lambda: phone(floats),
                 "floor": lambda: product,
             },
             rounds=rounds,
@@ -91,6 +93,7 @@ def measure(
         "threads": threads,
         "device": machine.device(),
         "difference": _difference(serve, session, _portraits(4, side)),
+        "megabytes": {"onnx": other.ByteSize() / 1e6, "litert": len(small) / 1e6},
         "batches": {str(batch): at(batch) for batch in batches},
     }
 

@@ -57,10 +57,16 @@ def run_recover(
         f"{result['multiply_adds'] / 1e9:.3f} G multiply-adds a picture",
         f"TensorFlow on {result['device']}, ONNX Runtime on CPU, threads: {result['threads']}; "
         f"answers differ by {result['difference']['mean']:.3f} levels, at most {result['difference']['max']}",
+        "megabytes: " + ", ".join(f"{name} {size:.1f}" for name, size in result["megabytes"].items()),
         f"floor: a {machine.MATMUL_SIDE} x {machine.MATMUL_SIDE} float32 product, "
         "2 operations a multiply-add",
     ]
-    names = {"SavedModel": "savedmodel", "ONNX Runtime": "onnxruntime", "floor": "floor"}
+    names = {
+        "SavedModel": "savedmodel",
+        "ONNX Runtime": "onnxruntime",
+        "LiteRT": "litert",
+        "floor": "floor",
+    }
     columns = f"{'ms':>10}{'pictures/s':>12}{'x floor':>9}{'GFLOP/s':>9}{'cores':>7}"
     for batch, row in result["batches"].items():
         lines.append(f"\n{f'batch {batch}':14}{columns}")

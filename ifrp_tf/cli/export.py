@@ -1,10 +1,10 @@
 """Exports a run's network as a SavedModel that TensorFlow Serving and tools/recover.py load.
 
 python tools/export.py --run=runs/modern --output=saved_models/ifrp/1 [--evaluation=table.md]
-python tools/export.py --output=saved_models/ifrp/1 --verify --onnx        # of a version that is there
+python tools/export.py --output=saved_models/ifrp/1 --verify --onnx --litert    # of a version that is there
 
 --verify compares the version with its Keras network: before uint8 and after, both signatures, batches of 1, 7
-and 64. --onnx writes <version>.onnx beside it, checked against Keras.
+and 64. --onnx and --litert write <version>.onnx and .tflite beside it, checked against Keras.
 
 Exit code: 0 exported, 2 wrong usage, 3 the run has no usable model, the version exists,
 or it does not answer as Keras does.
@@ -26,6 +26,7 @@ class Request:
         verify: Compare the version with Keras.
         faces: Pictures to compare on. Empty: drawn faces.
         onnx: Also write <version>.onnx.
+        litert: Also write <version>.tflite, for phones.
         evaluation: Markdown file for the model card's evaluation section.
     """
 
@@ -34,6 +35,7 @@ class Request:
     verify: bool = False
     faces: str = ""
     onnx: bool = False
+    litert: bool = False
     evaluation: str | None = None
 
 
@@ -43,8 +45,8 @@ def run(request: Request) -> int:
     from ifrp_tf.core.errors import ConfigError
     from ifrp_tf.release import folder
 
-    if not request.run and not (request.verify or request.onnx):
-        raise ConfigError("Expected --run, or --verify or --onnx of a version that is there.")
+    if not (request.run or request.verify or request.onnx or request.litert):
+        raise ConfigError("Expected --run, or --verify, --onnx or --litert of a version that is there.")
     evaluation = ""
     if request.evaluation:
         try:
@@ -64,7 +66,8 @@ def run(request: Request) -> int:
     if request.verify:
         for name, found in checks.verify(request.output, faces=request.faces).items():
             print(f"{name}: {found}")
-    if request.onnx:
-        path, difference = checks.write_onnx(request.output)
-        print(f"{path}: differs from Keras by at most {difference:.2g}")
+    for wanted, write in ((request.onnx, checks.write_onnx), (request.litert, checks.write_litert)):
+        if wanted:
+            path, difference = write(request.output)
+            print(f"{path}: differs from Keras by at most {difference:.2g}")
     return 0

@@ -26,28 +26,25 @@ from ifrp_tf.core.errors import ConfigError
 from ifrp_tf.core.runtime import Console
 
 if TYPE_CHECKING:
-    from ifrp_tf.recovery.recoverer import Recoverer
+    from ifrp_tf.recovery.recoverer import Options, Recoverer
 
 _NAMED = 3  # files that a line of the summary names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is to be recovered, by whichever model.
+class Asked:
+    """What is to be made of every picture, of however many.
 
     Attributes:
-        input: A picture, a folder, or a pattern in quotes; given several times, or without the flag.
         output: Folder for the results; made if missing.
         faces: auto: the faces in a picture are found, unless one fills it. whole: every picture is one face.
         detector: That finds faces: blazeface, or the slower mtcnn.
         turn: By how many degrees clockwise the pictures are turned. auto: each face is asked.
-        box: A face by hand: x,y,width,height in pixels. One picture only.
         paste: Also write <stem>_pasted: the faces in their picture, in its format.
         strength: Of the pasted faces: 0 (unseen) to 1.
         flip_average: Average with the mirrored portrait's answer.
         fallback: A picture without a face is taken for one as a whole: auto: if it is nearly square and of up
             to 512 pixels. whole: always. none: never.
-        gallery: Also write gallery.html and contact sheets: portrait | face. Implies --side_by_side.
         side_by_side: Also write <stem>_side_by_side.png: portrait | recovered | in its picture.
         uncertainty: Also write <stem>_uncertainty.png and a number a face; 16 times the work.
         answers: Also write <stem>_answers.png: 2 to 16 plausible answers in a row, for the face is a
@@ -57,20 +54,16 @@ class Wanted:
         size: Side of <stem>_recovered.png: 256 or 512. Enlarged (Lanczos): no detail is added.
         smoothing: Of faces in videos and animations, seconds; 0: none.
         pages: Of TIFF and PDF: first, all, or such as 1,3-5. Outputs: <stem>_page<k>...
-        overwrite: Replace existing outputs.
     """
 
-    input: tuple[str, ...] = option((), repeated=True, argument="source", positional=True)
     output: str
     faces: Literal["auto", "whole"] = "auto"
     detector: Literal["blazeface", "mtcnn"] = "blazeface"
     turn: Literal["auto", "0", "90", "180", "270"] = "auto"
-    box: tuple[str, ...] = option((), repeated=True, argument="boxes")
     paste: bool = False
     strength: float = 1.0
     flip_average: bool = False
     fallback: Literal["auto", "whole", "none"] = "auto"
-    gallery: bool = False
     side_by_side: bool = False
     uncertainty: bool = False
     answers: int = 0
@@ -79,6 +72,37 @@ class Wanted:
     size: int | None = None
     smoothing: float = 0.1
     pages: str = "first"
+
+    def options(self, boxes: Sequence[tuple[float, float, float, float]] = ()) -> Options:
+        """What the library is asked for.
+
+        Args:
+            boxes: of faces by hand.
+
+        Raises:
+            ConfigError: an option is out of range, or two contradict each other.
+        """
+        from ifrp_tf.recovery.recoverer import Options  # late: --help and wrong usage need no numpy
+
+        names = {field.name for field in dataclasses.fields(Options)} - {"boxes", "faces"}
+        given = {name: getattr(self, name) for name in names}
+        return Options(faces="auto" if boxes else self.faces, boxes=tuple(boxes), **given)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted(Asked):
+    """What is to be recovered, by whichever model.
+
+    Attributes:
+        input: A picture, a folder, or a pattern in quotes; given several times, or without the flag.
+        box: A face by hand: x,y,width,height in pixels. One picture only.
+        gallery: Also write gallery.html and contact sheets: portrait | face. Implies --side_by_side.
+        overwrite: Replace existing outputs.
+    """
+
+    input: tuple[str, ...] = option((), repeated=True, argument="source", positional=True)
+    box: tuple[str, ...] = option((), repeated=True, argument="boxes")
+    gallery: bool = False
     overwrite: bool = False
 
 
@@ -124,25 +148,9 @@ def carry_out(request: Wanted, load: Callable[[], Recoverer]) -> int:
     """
     from ifrp_tf.recovery import folder, gallery  # late: --help and wrong usage need no numpy
     from ifrp_tf.recovery.manifest import write_table
-    from ifrp_tf.recovery.recoverer import Options
 
-    boxes, side_by_side = parse_boxes(request.box), request.side_by_side or request.gallery
-    options = Options(
-        faces="auto" if boxes else request.faces,
-        boxes=boxes,
-        paste=request.paste,
-        strength=request.strength,
-        flip_average=request.flip_average,
-        fallback=request.fallback,
-        detector=request.detector,
-        turn=request.turn,
-        uncertainty=request.uncertainty,
-        answers=request.answers,
-        save_crops=request.save_crops,
-        size=request.size,
-        smoothing=request.smoothing,
-        attributes=request.attributes,
-    )
+    side_by_side = request.side_by_side or request.gallery
+    options = request.options(parse_boxes(request.box))
     with folder.opened(request.input, request.output, options, request.pages) as (manifest, jobs):
         recoverer = load()
         run = folder.Run(manifest, jobs, recoverer, options, side_by_side, request.overwrite)

@@ -61,11 +61,12 @@ def run(request: Request) -> int:
         check_data(request.preset, request.data)
     with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
         from ifrp_tf.recovery import crops
-        from ifrp_tf.training import run
+        from ifrp_tf.training import loop, run
 
     if request.dry_run:
         print(run.describe(config, request.data))
         return 0
+    loop.start_workers()  # before TensorFlow is first used
     if request.data and not request.insist and not Path(request.run_dir).exists():
         crops.check(request.data, crop=config.data.crop, detector=crops.quick_detector())
     logging.set_verbosity(logging.INFO)

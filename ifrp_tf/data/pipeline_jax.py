@@ -10,12 +10,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 
 from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.data import portraits, sketches
 from ifrp_tf.data.foreign import ForeignPortraits
 from ifrp_tf.data.photos import PhotoSet
+
+ROWS = "rows"
+"""The axis of a mesh of devices along which batches are divided."""
 
 
 def make_batch(
@@ -24,6 +29,7 @@ def make_batch(
     config: Config,
     names: Sequence[str],
     foreign: ForeignPortraits | None = None,
+    mesh: Mesh | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The batch of `step`, as `data.batches` makes it, from photographs on the device.
 
@@ -33,6 +39,7 @@ def make_batch(
         config: `data`, and seed and batch size from `train`.
         names: style names.
         foreign: portraits by other networks, whose `places` are those of `pixels`, for `foreign_share`.
+        mesh: devices along `ROWS`, each of which makes its part of the batch and keeps it.
 
     Returns:
         (portrait, photo, transform): float32 [B, S, S, 3] twice, float32 [B, 4].
@@ -48,7 +55,7 @@ def make_batch(
     first = position // count == position[0] // count
     indices = jnp.where(first, passes[0][position % count], passes[1][position % count])
 
-    def group(job: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    def group(job: tuple[Tensor, Tensor], pixels: Tensor, key: Tensor) -> tuple[Tensor, ...]:
         chosen, number = job
         noise = _noise(jax.random.fold_in(key, number), config.data.group)
 
@@ -68,8 +75,16 @@ def make_batch(
         return portraits.finish(portrait, photo, undoing, noise, config.data, names)
 
     jobs = (indices.reshape(groups, -1), jnp.arange(groups))
-    # A loop, not a vectorised map: under one, every style would be computed for every group.
-    portrait, photo, transform = (part.reshape(-1, *part.shape[2:]) for part in jax.lax.map(group, jobs))
+
+    def made(jobs: tuple[Tensor, Tensor], pixels: Tensor, key: Tensor) -> tuple[Tensor, ...]:
+        # A loop, not a vectorised map: under one, every style would be computed for every group.
+        return jax.lax.map(lambda job: group(job, pixels, key), jobs)
+
+    if mesh is not None and mesh.size > 1:
+        made = jax.shard_map(
+            made, mesh=mesh, in_specs=(P(ROWS), P(), P()), out_specs=P(ROWS), check_vma=False
+        )
+    portrait, photo, transform = (part.reshape(-1, *part.shape[2:]) for part in made(jobs, pixels, key))
     return portrait, photo, transform
 
 

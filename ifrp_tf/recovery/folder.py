@@ -212,7 +212,7 @@ def opened(
         _refuse_boxes(options, len(jobs), words)
         if not jobs:
             raise DataError(f"Expected portraits in {words}. Received only outputs of earlier runs.")
-        _tidy({output, *((output / job.stem).parent for job in jobs)})
+        tidy({output, *((output / job.stem).parent for job in jobs)})
         yield manifest, jobs
 
 
@@ -269,8 +269,12 @@ def chooser(pages: str) -> Callable[[Path], Sequence[int]]:
     return choose
 
 
-def _tidy(folders: set[Path]) -> None:
-    """Takes away what killed runs were writing; while the manifest is locked nobody else writes here."""
+def tidy(folders: set[Path]) -> None:
+    """Takes away what killed runs were writing; only while nobody else writes there.
+
+    Args:
+        folders: what lies in them, not in those inside them, is looked at.
+    """
     for folder in folders:
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
@@ -289,6 +293,7 @@ class Run:
         options: how faces are found, and what is made of them.
         side_by_side: whether the portrait is also put beside the recovered face.
         overwrite: whether existing outputs are replaced.
+        among: how many inputs there are, where `jobs` are a part of them.
     """
 
     manifest: Manifest
@@ -297,6 +302,7 @@ class Run:
     options: Options = field(default_factory=Options)
     side_by_side: bool = False
     overwrite: bool = False
+    among: int = 0
 
     def __post_init__(self) -> None:
         self.options = self.recoverer.asked(self.options)
@@ -325,33 +331,37 @@ class Run:
         writer = ReportWriter(path, {"model": {"name": name, "sha256": fingerprint, **told}})
         counts = dict.fromkeys(("recovered", "skipped", "failed"), 0)
 
-        def finish(writing: list[Future[Item]]) -> None:
-            for item in (future.result() for future in writing):
-                counts[item.status] += 1
-                writer.add([entry := item.entry()])
-                if progress is not None:
-                    progress(entry)
-
         try:
-            with (
-                _stop_on_signal() as stop,
-                _pool(
-                    "write", 1 if self.options.paste else _WORKERS
-                ) as pool,  # whole pictures: one at a time
-                closing(self._in_order(stop)) as stream,
-            ):
-                writing: list[Future[Item]] = []
-                for batch in _batches(stream):
-                    self._answer(batch)
-                    finish(writing)  # was written while the network saw this batch
-                    batch = [item for item in batch if item.clip is None or self._film(item, stop, say)]
-                    writing = [pool.submit(self.write, item) for item in batch]
-                finish(writing)
+            with _stop_on_signal() as stop, closing(self.finished(stop, say)) as items:
+                for item in items:
+                    counts[item.status] += 1
+                    writer.add([entry := item.entry()])
+                    if progress is not None:
+                        progress(entry)
                 interrupted = stop.is_set() and sum(counts.values()) < len(self.jobs)
             writer.close({"counts": counts, "interrupted": interrupted})
         finally:
             writer.discard()
         return Report(path, **counts, interrupted=interrupted)
+
+    def finished(self, stop: threading.Event, say: video.Say = lambda _: None) -> Generator[Item, None, None]:
+        """The inputs in order, each when its outputs are written.
+
+        Args:
+            stop: if set, the batch at hand is the last.
+            say: told how far a video is.
+        """
+        with (
+            _pool("write", 1 if self.options.paste else _WORKERS) as pool,  # whole pictures: one at a time
+            closing(self._in_order(stop)) as stream,
+        ):
+            writing: list[Future[Item]] = []
+            for batch in _batches(stream):
+                self._answer(batch)
+                yield from (future.result() for future in writing)  # written while the network saw this batch
+                batch = [item for item in batch if item.clip is None or self._film(item, stop, say)]
+                writing = [pool.submit(self.write, item) for item in batch]
+            yield from (future.result() for future in writing)
 
     def _in_order(self, stop: threading.Event) -> Generator[Item, None, None]:
         """Inputs as they are ready, in order; at most `_WAITING` of them are read ahead."""
@@ -381,7 +391,8 @@ class Run:
         try:
             return self._read(job, self.manifest.get(job.key))
         except ImageError as error:
-            if error.reason in _NO_PICTURE and job.path.suffix.lower() in SIDECARS and len(self.jobs) > 1:
+            several = max(self.among, len(self.jobs)) > 1
+            if error.reason in _NO_PICTURE and job.path.suffix.lower() in SIDECARS and several:
                 return Item(job, "skipped", "sidecar", "no picture, but what lies beside pictures.")
             return Item(job, "failed", error.reason, str(error))
         except ConfigError as error:

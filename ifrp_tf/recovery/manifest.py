@@ -29,7 +29,10 @@ PROVENANCE = "ifrp_tf"
 GENERATED = "generated face, not evidence"
 """What that text begins with."""
 
-_OWN = re.compile(r"report\.(json|csv)|gallery\.html|contact_sheet_\d+\.png|gallery/[0-9a-f]{12}_\w+\.png")
+_OWN = re.compile(
+    r"report\.(json|csv)|gallery\.html|contact_sheet_\d+\.png|gallery/[0-9a-f]{12}_\w+\.png"
+    r"|collection\.json|report/part-\d+\.(jsonl|parquet)"
+)
 
 _COLUMNS = ("input", "status", "reason", "face", "x", "y", "width", "height", "tilt", "score", "found_by",
             "recovered", "pasted", "uncertainty_value", "notes", "page")  # fmt: skip
@@ -77,16 +80,17 @@ class Manifest:
 
     Args:
         folder: the output folder; made if missing.
+        path: of the manifest's file, where a folder has several; by default its own.
 
     Raises:
         ConfigError: the folder cannot be made or written to.
         DataError: another process is writing into it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, path: Path | None = None) -> None:
         self.folder = folder
         try:
-            self._lines = JsonLines(folder / MANIFEST)
+            self._lines = JsonLines(path or folder / MANIFEST)
         except BlockingIOError as error:
             message = (
                 f"Expected to be alone in writing to {str(folder)!r}. Received: another run is at work there."
@@ -266,6 +270,19 @@ def plan(
             if len(found) > 1:
                 relative = Path(os.path.abspath(root)).relative_to(common) / relative
             inputs.append((path, relative, place))
+    return named(inputs, pages)
+
+
+def named(
+    inputs: Sequence[tuple[Path, Path, str]], pages: Callable[[Path], Sequence[int]] = lambda _: (0,)
+) -> list[Job]:
+    """What the outputs of files are called, as `plan` says.
+
+    Args:
+        inputs: of each file where it is, its place in the tree that is mirrored, and its place in the output
+            folder if it is there, else nothing.
+        pages: of a file, as `Job.page`.
+    """
     counts = Counter(_fold(_stem(relative)) for _, relative, _ in inputs)
     taken = {place.casefold() for _, _, place in inputs if place}
     jobs = []

@@ -1,4 +1,4 @@
-"""Checks of an exported version against Keras with the same rounded weights, and its ONNX form.
+"""Checks of a version against Keras with the same rounded weights, and its forms for other runtimes.
 
 The served function answers in uint8, which hides small errors. So its graph is run up to the point where its
 answer is still float32, and compared there too.
@@ -7,7 +7,7 @@ answer is still float32, and compared there too.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ifrp_tf.core.errors import ModelError
 from ifrp_tf.data import photos, toy_faces
 from ifrp_tf.pictures import images
 from ifrp_tf.release import folder as model_folder
-from ifrp_tf.release import graph_weights, onnx
+from ifrp_tf.release import graph_weights, litert, onnx
 
 BATCHES = (1, 7, 64)
 TOLERANCE, LEVELS = 1e-4, 1
@@ -97,11 +97,37 @@ def write_onnx(folder: str | Path, target: str | Path = "") -> tuple[Path, float
         >>> write_onnx("saved_models/ifrp/1")  # doctest: +SKIP
         (PosixPath('saved_models/ifrp/1.onnx'), 2.1e-06)
     """
-    folder = Path(folder)
-    model_folder.verify(folder)
-    srn = graph_weights.load_srn(folder)
+    srn = _verified(folder)
     model = onnx.build(srn)
-    session = onnx.Session(model, threads=1)
+    difference = _compared(srn, onnx.Session(model, threads=1), "ONNX Runtime")
+    return _written(folder, target, ".onnx", model.SerializeToString()), difference
+
+
+def write_litert(folder: str | Path, target: str | Path = "") -> tuple[Path, float]:
+    """Writes a version's network for LiteRT, after its interpreter gave the answers that Keras gives.
+
+    Args:
+        folder, target: as of `write_onnx`; `<version>.tflite`.
+
+    Returns:
+        The file, and the largest difference before uint8.
+
+    Raises:
+        ModelError: the answers differ by more than `TOLERANCE`.
+        DataError: the file cannot be written.
+    """
+    srn = _verified(folder)
+    model = litert.build(srn)
+    difference = _compared(srn, litert.Session(model), "LiteRT")
+    return _written(folder, target, ".tflite", model), difference
+
+
+def _verified(folder: str | Path) -> keras.Model:
+    model_folder.verify(Path(folder))
+    return graph_weights.load_srn(Path(folder))
+
+
+def _compared(srn: keras.Model, session: Callable[..., np.ndarray], name: str) -> float:
     difference = 0.0
     for batch in (1, 7):
         pixels = _faces("", batch, int(srn.inputs[0].shape[1]))
@@ -109,12 +135,15 @@ def write_onnx(folder: str | Path, target: str | Path = "") -> tuple[Path, float
         received = session(images.to_model_range(pixels), *told)
         difference = max(difference, float(np.abs(received - _network(srn, pixels, *told)).max()))
     if not difference <= TOLERANCE:
-        raise ModelError(
-            f"Expected ONNX Runtime to answer as Keras does, up to {TOLERANCE}. Received: {difference:.2g}."
-        )
-    path = Path(target) if target else folder.with_name(f"{folder.name}.onnx")
-    files.write_bytes_atomic(path, model.SerializeToString())
-    return path, difference
+        message = f"Expected {name} to answer as Keras does, up to {TOLERANCE}. Received: {difference:.2g}."
+        raise ModelError(message)
+    return difference
+
+
+def _written(folder: str | Path, target: str | Path, suffix: str, data: bytes) -> Path:
+    path = Path(target) if target else Path(folder).with_name(f"{Path(folder).name}{suffix}")
+    files.write_bytes_atomic(path, data)
+    return path
 
 
 class _Unrounded:

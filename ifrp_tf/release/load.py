@@ -56,15 +56,28 @@ def load(model: str | Path, *, trust: bool = False) -> Loaded:
         >>> load("saved_models/ifrp").name  # doctest: +SKIP
         'ifrp/1'
     """
-    found = folder.locate(model)
+    found, fingerprint = identify(model, trust=trust)
     if found.kind == "version":
-        fingerprint = folder.verify(found.path, trust=trust)
         side = folder.read_side(found)
         network, told = _load_version(found.path, side)
     else:
-        fingerprint = folder.sha256(found.path)
         network, side, told = _load_weights(found)
     return Loaded(network, side, found.name, fingerprint, attributes.NAMES if told else ())
+
+
+def identify(model: str | Path, *, trust: bool = False) -> tuple[folder.ModelFolder, str]:
+    """Where a model is and its fingerprint, without loading it, nor TensorFlow.
+
+    Args:
+        model, trust: as of `load`.
+
+    Raises:
+        ModelError: there is no model, or it is damaged or altered.
+    """
+    found = folder.locate(model)
+    if found.kind == "version":
+        return found, folder.verify(found.path, trust=trust)
+    return found, folder.sha256(found.path)
 
 
 def _load_version(path: Path, side: int) -> tuple[Network, bool]:

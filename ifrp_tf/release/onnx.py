@@ -60,7 +60,7 @@ def build(network: keras.Model) -> onnx.ModelProto:
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
         path = Path(folder) / "network.onnx"
         try:
-            _in_float32(network).export(
+            in_float32(network).export(
                 str(path), format="onnx", verbose=False, input_signature=signature, opset_version=OPSET
             )
             model = onnx.load(path)
@@ -137,7 +137,8 @@ class Session:
         return photos
 
 
-def _in_float32(network: keras.Model) -> keras.Model:
+def in_float32(network: keras.Model) -> keras.Model:
+    """A network that computes in float32, with the weights of one of any precision."""
     if all(layer.compute_dtype == "float32" for layer in network.layers):
         return network
 

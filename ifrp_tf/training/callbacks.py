@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,6 +19,9 @@ from ifrp_tf.core.errors import TrainingError
 from ifrp_tf.pictures import images
 from ifrp_tf.systems.base import System
 from ifrp_tf.training import checkpoint, validation
+
+if TYPE_CHECKING:
+    from ifrp_tf.training.workers import Workers
 
 
 class FiniteGuard(keras.callbacks.Callback):
@@ -186,6 +189,22 @@ class Validation(Record):
         patience = self.config.train.patience
         psnr = [row["validation"]["model"]["psnr"] for row in self.history]
         return bool(patience) and len(psnr) > patience and max(psnr[-patience:]) <= max(psnr[:-patience])
+
+
+class Together(keras.callbacks.Callback):
+    """Stops all workers where the first one stops; after each epoch they wait for it.
+
+    Args:
+        workers: of the run.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        super().__init__()
+        self.workers = workers
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Asks whether anybody stops."""
+        self.model.stop_training = bool(self.workers.mean(float(self.model.stop_training)) > 0)
 
 
 class Progress(keras.callbacks.Callback):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -16,6 +17,9 @@ from ifrp_tf.pictures import images
 from ifrp_tf.styles import sets
 from ifrp_tf.systems import base
 from ifrp_tf.training import validation
+
+if TYPE_CHECKING:
+    from ifrp_tf.training.workers import Workers
 
 
 def is_jax() -> bool:
@@ -34,12 +38,31 @@ def steps() -> ModuleType:
     return step_tf
 
 
-def make_trainer(config: Config, weights: str) -> Any:
+def start_workers() -> Workers | None:
+    """Connects the workers that TF_CONFIG names, before TensorFlow is first used; None where there is one.
+
+    Raises:
+        ConfigError: TF_CONFIG names something else than workers, or Keras runs on JAX.
+    """
+    if not os.environ.get("TF_CONFIG"):
+        return None
+    if is_jax():
+        raise ConfigError(
+            "Expected the TensorFlow backend for workers that TF_CONFIG names. Received: JAX.",
+            hint="Unset KERAS_BACKEND, or TF_CONFIG: JAX uses all devices of one machine.",
+        )
+    from ifrp_tf.training import workers
+
+    return workers.start()
+
+
+def make_trainer(config: Config, weights: str, workers: Workers | None = None) -> Any:
     """The trainer of the backend, ready to be restored or to start.
 
     Args:
         config: the whole configuration.
         weights: folder with the weights of the feature networks.
+        workers: those that train together, under TensorFlow.
 
     Returns:
         `step_jax.Trainer`, or a compiled `step_tf.Trainer`.
@@ -49,6 +72,11 @@ def make_trainer(config: Config, weights: str) -> Any:
         ConfigError: the settings describe no network, or determinism is asked for too late.
     """
     train = config.train
+    if workers is not None and train.batch_size % workers.count:
+        raise ConfigError(
+            f"Expected train.batch_size to be a multiple of {workers.count}, the number of workers. "
+            f"Received: {train.batch_size}."
+        )
     if train.deterministic and not is_jax():
         _make_deterministic()
     keras.utils.set_random_seed(train.seed)
@@ -61,9 +89,10 @@ def make_trainer(config: Config, weights: str) -> Any:
                 hint=f"See ifrp_tf/systems/{config.system}/README.md.",
             )
         system.load_frozen(weights)
-        trainer = steps().Trainer(system)
-        if not is_jax():
-            trainer.compile()
+        if is_jax():
+            return steps().Trainer(system)
+        trainer = steps().Trainer(system, workers)
+        trainer.compile()
         return trainer
     finally:
         keras.config.set_dtype_policy("float32")

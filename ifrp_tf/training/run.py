@@ -13,7 +13,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -28,6 +28,9 @@ from ifrp_tf.styles import sets
 from ifrp_tf.systems import base
 from ifrp_tf.training import callbacks, checkpoint, loop
 from ifrp_tf.training import initial as starting
+
+if TYPE_CHECKING:
+    from ifrp_tf.training.workers import Workers
 
 # Settings that may differ on resume: they do not change what a step computes, except that `pictures`
 # stretches the cosine schedule.
@@ -63,7 +66,7 @@ def run(
         ModelError: if `resume` does not fit what is there, or no checkpoint can be read.
         TrainingError: if a loss stops being finite.
     """
-    run_dir = Path(run_dir)
+    run_dir, workers = Path(run_dir), loop.start_workers()
     _check_folder(run_dir, config, resume)
     sets.of(config.data)
     try:
@@ -73,14 +76,17 @@ def run(
             f"Expected a folder that can be made as `run_dir`. Received: {str(run_dir)!r}: {error.strerror}.",
             hint="Choose another `run_dir`.",
         ) from error
-    with runtime.logged_to(run_dir / "log.txt"):
-        images.write_bytes_atomic(run_dir / "config.json", json.dumps(config.to_dict(), indent=2).encode())
-        images.write_bytes_atomic(
-            run_dir / "environment.json", json.dumps(environment(config), indent=2).encode()
-        )
+    follower = workers is not None and not workers.chief
+    name = f"log_worker{workers.index}.txt" if workers is not None and follower else "log.txt"
+    with runtime.logged_to(run_dir / name):
+        if not follower:
+            for name, content in (("config", config.to_dict()), ("environment", environment(config))):
+                images.write_bytes_atomic(run_dir / f"{name}.json", json.dumps(content, indent=2).encode())
         own = base.create(config).load_data(data)
         training, held_out = own or load_photos(config, data, run_dir.parent / ".cache")
-        return _fit(config, training, held_out, run_dir, weights, initial)
+        if workers is not None and follower:
+            return _follow(config, training, weights, workers)
+        return _fit(config, training, held_out, run_dir, weights, initial, workers)
 
 
 def load_photos(config: Config, data: str, cache: Path | None) -> tuple[PhotoSet, PhotoSet]:
@@ -167,10 +173,33 @@ def _check_folder(run_dir: Path, config: Config, resume: str) -> None:
             )
 
 
+def _follow(config: Config, training: PhotoSet, weights: str, workers: Workers) -> dict[str, Any]:
+    """Trains as one of several workers, of which the first writes the run's folder."""
+    trainer = loop.make_trainer(config, weights, workers)
+    workers.spread(_shared(trainer))
+    logging.info("worker %d of %d, from step %d", workers.index + 1, workers.count, int(trainer.step))
+    with runtime.terminate_as_interrupt():
+        trainer.train(training, [callbacks.FiniteGuard(), callbacks.Together(workers)])
+    return {}
+
+
+def _shared(trainer: Any) -> list[Any]:
+    """The variables of a trainer that a checkpoint holds, and the step."""
+    state = callbacks.training_of(trainer)
+    owners = [*state.networks.values(), *state.optimizers.values()]
+    return [trainer.step, *(variable for owner in owners for variable in owner.variables)]
+
+
 def _fit(
-    config: Config, training: PhotoSet, held_out: PhotoSet, run_dir: Path, weights: str, initial: str
+    config: Config,
+    training: PhotoSet,
+    held_out: PhotoSet,
+    run_dir: Path,
+    weights: str,
+    initial: str,
+    workers: Workers | None,
 ) -> dict[str, Any]:
-    trainer = loop.make_trainer(config, weights)
+    trainer = loop.make_trainer(config, weights, workers)
     logging.info("training on %s", _devices())  # not before: asking starts TensorFlow
     state = checkpoint.restore_latest(run_dir / "checkpoints", callbacks.training_of(trainer))
     # Also where nothing is resumed: rows of a run that ended before its first checkpoint are no part of this.
@@ -184,6 +213,9 @@ def _fit(
         starting.start_from(trained, initial.split(","), portraits)
         trainer.released.set_weights(trained.get_weights())
         trainer.set_step(0)
+    if workers is not None:
+        workers.spread(_shared(trainer))
+        logging.info("%d workers", workers.count)
     owed = _epoch_owed(run_dir, config, int(trainer.step))
     if owed is not None or int(trainer.step) < config.train.steps:
         judge = callbacks.Record(run_dir, config, loop.mean_face(training))
@@ -194,7 +226,7 @@ def _fit(
         if owed is not None:
             judge.set_model(trainer)
             judge.on_epoch_end(owed)
-        _train_to_the_end(trainer, training, run_dir, judge)
+        _train_to_the_end(trainer, training, run_dir, judge, workers)
     rows = callbacks.read_metrics(run_dir)
     return rows[-1] if rows else {}
 
@@ -208,9 +240,13 @@ def _epoch_owed(run_dir: Path, config: Config, step: int) -> int | None:
     return (step - 1) // train.epoch_steps
 
 
-def _train_to_the_end(trainer: Any, training: PhotoSet, run_dir: Path, judge: callbacks.Record) -> None:
+def _train_to_the_end(
+    trainer: Any, training: PhotoSet, run_dir: Path, judge: callbacks.Record, workers: Workers | None
+) -> None:
     checkpointer = callbacks.Checkpointer(run_dir / "checkpoints", trainer.config)
     watch = [callbacks.FiniteGuard(), callbacks.Progress(trainer.config), judge, checkpointer]
+    if workers is not None:
+        watch.append(callbacks.Together(workers))
     with runtime.terminate_as_interrupt():
         try:
             trainer.train(training, watch)

@@ -1,5 +1,8 @@
 """The training step under JAX: one jitted function from state to state, photographs on the device.
 
+With several devices in the process each has its rows of every batch, and everything else as a whole: means
+over a batch, such as those of batch norms, are those of the whole batch, whoever computes them.
+
 `KERAS_BACKEND=jax python tools/train.py ...` trains the same systems with the same losses and writes the same
 run folder as TensorFlow does; checkpoints are interchangeable. TensorFlow is not imported.
 """
@@ -7,6 +10,7 @@ run folder as TensorFlow does; checkpoints are interchangeable. TensorFlow is no
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +18,8 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import ConfigError
@@ -135,6 +141,13 @@ class Trainer:
         return [by_path[v.path] for v in (*view.trainable_variables, *view.non_trainable_variables)]
 
     @functools.cached_property
+    def mesh(self) -> Mesh:
+        """The devices of this process, or as many of them as share a batch without a rest."""
+        devices, groups = jax.local_devices(), self.config.train.batch_size // self.config.data.group
+        count = next(count for count in range(len(devices), 0, -1) if groups % count == 0)
+        return Mesh(np.array(devices[:count]), (pipeline_jax.ROWS,))
+
+    @functools.cached_property
     def train_on_batch(self) -> Any:
         """Jitted `(state, batch) -> (state, scalars)`, the batch in the order of `System.batch_names`."""
         return jax.jit(self._train_on_batch, donate_argnums=0)
@@ -147,9 +160,12 @@ class Trainer:
         """
         names = sets.of(self.config.data)
 
+        mesh = self.mesh
+
         def train(state: State, pixels: Tensor) -> tuple[State, dict[str, Tensor]]:
-            batch = pipeline_jax.make_batch(state.step, pixels, self.config, names, self.foreign)
-            return self._train_on_batch(state, batch)
+            batch = pipeline_jax.make_batch(state.step, pixels, self.config, names, self.foreign, mesh)
+            state, values = self._train_on_batch(state, batch)
+            return jax.lax.with_sharding_constraint((state, values), NamedSharding(mesh, P()))
 
         return jax.jit(train, donate_argnums=0)
 
@@ -286,7 +302,10 @@ class Trainer:
                 hint="Unset KERAS_BACKEND.",
             )
         train = self.config.train
-        pixels = jax.device_put(np.ascontiguousarray(training.pixels))
+        pixels = jax.device_put(np.ascontiguousarray(training.pixels), NamedSharding(self.mesh, P()))
+        self.state = jax.device_put(self.state, NamedSharding(self.mesh, P()))
+        if self.mesh.size > 1:
+            logging.info("%d devices share each batch", self.mesh.size)
         self.foreign = foreign.load(self.config.data, training)
         step = self.step
         for callback in callbacks:

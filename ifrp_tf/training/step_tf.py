@@ -18,6 +18,7 @@ from ifrp_tf.core.types import Tensor
 from ifrp_tf.data import pipeline_tf
 from ifrp_tf.data.photos import PhotoSet
 from ifrp_tf.systems.base import Player, Step, System
+from ifrp_tf.training.workers import Workers
 
 
 class Trainer(keras.Model):
@@ -25,6 +26,7 @@ class Trainer(keras.Model):
 
     Args:
         system: with its frozen networks loaded.
+        workers: those that train together, if there are several.
 
     Attributes:
         networks: those being trained, by name.
@@ -39,15 +41,17 @@ class Trainer(keras.Model):
         >>> trainer.fit(batches, epochs=3, verbose=0)
     """
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, workers: Workers | None = None) -> None:
         super().__init__(name=f"{system.name}_trainer")
-        self.system, self.config = system, system.config
+        self.system, self.config, self.workers = system, system.config, workers
         self.networks = system.build()
         trained = self.networks[system.released]
         self.average = system.build_released() if self.config.train.ema else None
         self.released = trained if self.average is None else self.average
         self.released.set_weights(trained.get_weights())
         self.views = {**self.networks, **system.views(self.networks)}
+        if workers is not None:
+            workers.join_norms(list(self.networks.values()))
         self.step = keras.Variable(0, dtype="int64", trainable=False, name="step")
         self.trackers = {name: keras.metrics.Mean(name=name) for name in system.metric_names()}
 
@@ -93,6 +97,7 @@ class Trainer(keras.Model):
                 for critic in players[:turn]:
                     self._train_critic(critic, batch, detached, lost, gates)
             loss, terms = main.loss(self._step(batch, outputs, without=main))
+        reported = self._mean([loss, terms])
         self._train_main(main, tape, loss, gates[main.name])
         for critic in players[turn + 1 :]:
             self._train_critic(critic, batch, detached, lost, gates)
@@ -101,7 +106,7 @@ class Trainer(keras.Model):
         if len(players) > 1:
             for player in (*players[:turn], *players[turn + 1 :], main):
                 lost[f"{player.name}_updates"] = tf.cast(_all(gates[player.name]), tf.float32)
-        for name, value in {"loss": loss, **terms, **lost}.items():
+        for name, value in {"loss": reported[0], **reported[1], **lost}.items():
             self.trackers[name].update_state(value)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
@@ -116,6 +121,7 @@ class Trainer(keras.Model):
         variables = self.variables_of(main)
         gradients = tape.gradient(loss, variables)
         _check_connected(variables, gradients)
+        gradients = self._mean(gradients)
         optimizer = self.optimizers[main.name]
         tf.cond(_all(gates), lambda: optimizer.apply(gradients, variables), lambda: None)
 
@@ -133,10 +139,12 @@ class Trainer(keras.Model):
         def train() -> tuple[list[Tensor], list[Tensor]]:
             with tf.GradientTape() as tape:
                 loss, values = critic.loss(self._step(batch, outputs))
+            values = self._mean(values)
             verdicts = self.system.gates(critic.name, values)
             allowed = [tf.convert_to_tensor(verdicts.get(name, True)) for name in gates]
             gradients = tape.gradient(loss, variables)
             _check_connected(variables, gradients)
+            gradients = self._mean(gradients)
             # Skipping the call, not multiplying by zero, leaves the optimizer's moments alone.
             own = allowed[list(gates).index(critic.name)]
             tf.cond(own, lambda: optimizer.apply(gradients, variables), lambda: None)
@@ -151,6 +159,9 @@ class Trainer(keras.Model):
             lost[f"{critic.name}_{term.name}"] = value
         for name, verdict in zip(gates, allowed, strict=True):
             gates[name].append(verdict)
+
+    def _mean(self, values: Any) -> Any:
+        return values if self.workers is None else self.workers.mean(values)
 
     def _update_average(self) -> None:
         if self.average is None:
@@ -185,6 +196,8 @@ class Trainer(keras.Model):
             batches = self.system.batches(training, int(self.step))
             if batches is None:
                 batches = training_batches(training, self.config, int(self.step))
+            if self.workers is not None:
+                batches = self.workers.rows(batches)
             self.fit(
                 batches,
                 initial_epoch=epochs.start,

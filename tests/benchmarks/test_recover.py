@@ -35,9 +35,10 @@ def test_every_number_follows_from_the_times(version):
     assert result["multiply_adds"] == multiply_adds(srn) > 1e6
     assert result["threads"] >= 1
     assert result["difference"]["max"] <= 1
+    assert result["megabytes"]["litert"] < 0.7 * result["megabytes"]["onnx"]
     assert list(result["batches"]) == ["1", "3"]
     for batch, row in result["batches"].items():
-        for name in ("savedmodel", "onnxruntime", "floor"):
+        for name in ("savedmodel", "onnxruntime", "litert", "floor"):
             speed = row[name]
             assert all(np.isfinite(value) and value > 0 for value in speed.values()), row
             seconds = speed["ms"] / 1000

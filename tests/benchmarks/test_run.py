@@ -40,10 +40,10 @@ def test_recover_prints_three_contenders_at_every_batch_size(models, tmp_path):
     assert result["threads"] == 1
     assert list(result["batches"]) == ["1", "4"]
     for row in result["batches"].values():
-        for name in ("savedmodel", "onnxruntime", "floor"):
+        for name in ("savedmodel", "onnxruntime", "litert", "floor"):
             assert set(row[name]) == SPEED | {"floors", "gflops"}
             assert finite_and_positive(row[name])
-    for label in ("SavedModel", "ONNX Runtime", "floor"):
+    for label in ("SavedModel", "ONNX Runtime", "LiteRT", "floor"):
         rows = re.findall(
             rf"^{label} +([\d.]+) +([\d.]+) +[\d.]+ +[\d.]+ +[\d.]+$", done.stdout, re.MULTILINE
         )

@@ -29,8 +29,10 @@ from deployment import (
 from google.protobuf import text_format
 from helpers import ROOT
 
-from ifrp_tf.cli import command, serve
+from ifrp_tf.cli import command, serve, train
+from ifrp_tf.core.presets import preset
 from ifrp_tf.serving.server import Options
+from ifrp_tf.training import workers
 
 # Of tensorflow_model_server, as its --help spells them; one that it does not know ends it.
 FLAGS = {
@@ -121,6 +123,52 @@ def test_the_ports_and_labels_of_kubernetes_meet():
         service = kubernetes()["Service", name]["spec"]
         assert service["selector"] == labels
         assert {port["targetPort"]: port["port"] for port in service["ports"]} == wanted
+
+
+@pytest.mark.parametrize("name", ["kubernetes.yaml", "training.yaml"])
+def test_the_manifests_are_what_kubernetes_takes(name):
+    validator = pytest.importorskip("kubernetes_validate", reason="needs the extra `test`")
+    for document in manifest(name):
+        validator.validate(document, "1.31", strict=True)
+        broken = json.loads(json.dumps(document).replace('"metadata"', '"metadatas"', 1))
+        with pytest.raises(validator.ValidationError, match="metadatas"):
+            validator.validate(broken, "1.31", strict=True)
+
+
+def manifest(name):
+    return documents((DEPLOY / name).read_text(encoding="utf-8"))
+
+
+def test_the_workers_of_the_training_find_each_other(monkeypatch):
+    service, job = manifest("training.yaml")
+    pods = job["spec"]["template"]
+    (trained,) = pods["spec"]["containers"]
+    assert service["spec"]["selector"] == pods["metadata"]["labels"]
+    assert pods["spec"]["subdomain"] == service["metadata"]["name"]
+    (port,), (served,) = trained["ports"], service["spec"]["ports"]
+    assert (served["targetPort"], served["port"]) == (port["name"], port["containerPort"])
+    count, name = job["spec"]["completions"], job["metadata"]["name"]
+    assert job["spec"]["parallelism"] == count
+    (text,) = [each["value"] for each in trained["env"] if each["name"] == "TF_CONFIG"]
+    wanted = [f"{name}-{k}.{service['metadata']['name']}:{served['port']}" for k in range(count)]
+    for index in range(count):
+        told = text.replace("$(INDEX)", str(index))
+        content = json.loads(told)
+        assert content["cluster"] == {"worker": wanted}
+        assert content["task"] == {"type": "worker", "index": index}
+        monkeypatch.setenv("TF_CONFIG", told)
+        assert workers.in_environment() == count
+    places = {mount["name"]: mount["mountPath"] for mount in trained["volumeMounts"]}
+    assert set(places) == {volume["name"] for volume in pods["spec"]["volumes"]}
+    program, command_name, *given = [*trained["command"], *trained["args"]]
+    assert (program, command_name) == ("ifrp", "train")
+    values = absl_flags.FlagValues()
+    command.define_flags(train.Request, values)
+    values(["ifrp", *given])
+    request = command.request_from(train.Request, values)
+    assert preset(request.preset).train.batch_size % count == 0
+    for path, volume in ((request.data, "data"), (request.weights, "data"), (request.run_dir, "runs")):
+        assert path.startswith(f"{places[volume]}/")
 
 
 def instructions():

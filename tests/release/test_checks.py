@@ -69,14 +69,27 @@ def test_onnx_is_written_beside_the_version(tmp_path):
     assert np.abs(received.astype(int) - served.direct(pixels).astype(int)).max() <= 1
 
 
+def test_litert_is_written_beside_the_version(tmp_path):
+    version = served.copy_version(tmp_path, 4)
+    path, difference = checks.write_litert(version)
+    assert path == tmp_path / "4.tflite"
+    assert 0 <= difference <= 1e-4
+    model_folder.verify(version)  # nothing was added
+    session = checks.litert.Session(path.read_bytes())
+    pixels = served.portraits(2)
+    received = images.to_uint8(session(images.to_model_range(pixels)))
+    assert np.abs(received.astype(int) - served.direct(pixels).astype(int)).max() <= 1
+
+
 def test_the_tool_checks_an_existing_version(tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")
     version = served.copy_version(tmp_path, 2)
-    done = small_model.tool("export", f"--output={version}", "--verify", "--onnx")
+    done = small_model.tool("export", f"--output={version}", "--verify", "--onnx", "--litert")
     assert done.returncode == 0, done.stderr
     assert "recover_bytes" in done.stdout
     assert (tmp_path / "2.onnx").is_file()
+    assert (tmp_path / "2.tflite").is_file()
     done = small_model.tool("export", f"--output={tmp_path / '3'}")
     assert done.returncode == 2
     assert "--run" in done.stderr
