@@ -213,6 +213,34 @@ def run_serve(
     return _report(lines, result, json_file)
 
 
+def run_collection(model: str | Path, folder: str = "", *, count: int = 1_000, json_file: str = "") -> int:
+    """Prints how fast `recover_collection` is beside `recover` (`collection.measure`).
+
+    Args:
+        model: as of `Recoverer.load`.
+        folder: photographs; empty for drawn faces.
+        count: pictures.
+        json_file: also write the numbers here; empty = do not.
+
+    Returns:
+        0.
+
+    Raises:
+        ModelError: there is no model.
+        DataError: a command failed, or `json_file` cannot be written.
+    """
+    model_folder.locate(model)  # a wrong name must not wait for TensorFlow
+    with runtime.start_up():
+        from benchmarks import collection
+    result = collection.measure(model, folder, count=count)
+    lines = [
+        f"{name:20}{row['pictures_per_second']:>9.1f} pictures/s once begun, {row['seconds']:.1f} s in all"
+        for name, row in result.items()
+        if isinstance(row, dict)
+    ]
+    return _report([*lines, f"{result['ratio']:.2f} x the speed of recover"], result, json_file)
+
+
 def run_detectors(
     data: str,
     names: Sequence[str],

@@ -4,13 +4,15 @@ python tools/benchmark.py recover --model=saved_models/ifrp [--batches=1,16] [--
 python tools/benchmark.py train --preset=modern --data=data/faces/train [--steps=20] [--set=section.key=value]
 python tools/benchmark.py styles --set=data.styles=all_train --data=data/faces/train
 python tools/benchmark.py serve --model=saved_models/ifrp [--clients=32]
+python tools/benchmark.py collection --model=saved_models/ifrp [--count=1000] [--data=data/faces/train]
 python tools/benchmark.py detectors --data=data [--detectors=blazeface,mtcnn] [--turns=0,180] [--scores=0.7]
 
 recover: an exported model, the same weights in ONNX Runtime, the arithmetic floor (the multiply-adds at the
 speed of a large matrix product), and folders of files. train: a training step with the real pipeline and on
 one batch, the pipeline alone, and the share of time spent waiting for data; without --data on drawn faces.
 styles: what a picture costs in the pipeline with one, four and all styles to choose from. serve: a server
-under many clients beside direct calls, and the time that it adds to a single request. detectors: the faces
+under many clients beside direct calls, and the time that it adds to a single request. collection:
+recover_collection beside recover on the processors of this machine. detectors: the faces
 that each finds in photographs, paintings and sketches, the right way up or not, what it takes for a face in
 over 200 pictures without one, and the CPU seconds of a picture.
 
@@ -43,14 +45,21 @@ _CACHE = flags.DEFINE_string("cache", "runs/.cache", "train, styles: where decod
 _THREADS = flags.DEFINE_integer("threads", 0, "Threads; 0: one a core.", lower_bound=0, upper_bound=1024)
 _CLIENTS = flags.DEFINE_integer("clients", 32, "serve: at the same time.", lower_bound=1)
 _DETECTORS = flags.DEFINE_list("detectors", ["blazeface", "mtcnn"], "detectors: which.")
-_COUNT = flags.DEFINE_integer("count", 40, "detectors: pictures of each kind.", lower_bound=1)
+_COUNT = flags.DEFINE_integer(
+    "count", None, "detectors: pictures of each kind; collection: pictures.", lower_bound=1
+)
 _TURNS = flags.DEFINE_list("turns", ["0", "180"], "detectors: degrees by which pictures are turned.")
 _SCORES = flags.DEFINE_list("scores", ["0"], "detectors: least scores that count.")
 _JSON = flags.DEFINE_string("json", "", "Also write the numbers to this file.")
 
 _STYLES = (_PRESET, _DATA, _SET, _STEPS, _CACHE)
-_FLAGS = {"recover": (_MODEL, _BATCHES, _ROUNDS, _DATA), "train": (*_STYLES, _WEIGHTS), "styles": _STYLES}
+_FLAGS: dict[str, tuple[Any, ...]] = {
+    "recover": (_MODEL, _BATCHES, _ROUNDS, _DATA),
+    "train": (*_STYLES, _WEIGHTS),
+    "styles": _STYLES,
+}
 _FLAGS["detectors"] = (_DATA, _DETECTORS, _COUNT, _TURNS, _SCORES)
+_FLAGS["collection"] = (_MODEL, _DATA, _COUNT)
 _FLAGS["serve"] = (_MODEL, _CLIENTS, _ROUNDS)
 
 
@@ -62,7 +71,7 @@ def main(command: str) -> int:
 
     if command not in _FLAGS:
         raise ConfigError(
-            f"Expected recover, train, styles, serve or detectors. Received: {command!r}.",
+            f"Expected recover, train, styles, serve, collection or detectors. Received: {command!r}.",
             hint="See --help.",
         )
     given = {flag.name for flags_of in _FLAGS.values() for flag in flags_of if flag.present}
@@ -78,11 +87,14 @@ def main(command: str) -> int:
         return benchmark.run_detectors(
             _DATA.value or "data",
             _DETECTORS.value,
-            count=_COUNT.value,
+            count=_COUNT.value or 40,
             turns=turns,
             scores=scores,
             json_file=_JSON.value,
         )
+    if command == "collection":
+        count = _COUNT.value or 1_000
+        return benchmark.run_collection(_MODEL.value, _DATA.value, count=count, json_file=_JSON.value)
     common: dict[str, Any] = {"threads": _THREADS.value, "json_file": _JSON.value}
     if command == "serve":
         return benchmark.run_serve(_MODEL.value, clients=_CLIENTS.value, rounds=_ROUNDS.value, **common)

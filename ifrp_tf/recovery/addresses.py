@@ -118,8 +118,8 @@ def _remote(sources: Sequence[str], listed: Sequence[str], output: str) -> list[
         if not found:
             raise DataError(f"{source!r} does not exist, or holds no file.")
     for address in listed:
-        path = PurePosixPath(file_system(address)[1])
-        rows.append((address, path, path.parent, ""))
+        named_path = PurePosixPath(file_system(address)[1])
+        rows.append((address, named_path, named_path.parent, ""))
     own = PurePosixPath(file_system(output)[1]) if is_remote(output) else None
     rows = [row for row in dict.fromkeys(rows) if own is None or not row[1].is_relative_to(own)]
     if not rows:
@@ -241,11 +241,16 @@ class Output:
         except OSError as error:
             raise DataError(f"{name!r} could not be written to {self.address!r}: {error}.") from error
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        if self.remote:
+            return bool(self._system.exists(f"{self._root.rstrip('/')}/{name}"))
+        return os.path.lexists(Path(self.address) / name)
+
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""
         if self.remote:
-            path = f"{self._root.rstrip('/')}/{name}"
-            if self._system.exists(path):
-                self._system.rm_file(path)
+            if self.has(name):
+                self._system.rm_file(f"{self._root.rstrip('/')}/{name}")
         else:
             (Path(self.address) / name).unlink(missing_ok=True)

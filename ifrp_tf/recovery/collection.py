@@ -436,43 +436,28 @@ class Worker:
 
     def _do(self, part: str, found: Sequence[Input]) -> list[dict[str, Any]]:
         """Does a part, and writes its report; gives the entries of what is asked for."""
-        output, keys = Output(self._task.output), [each.key for each in found]
+        output, keys = Output(self._task.output), [plain(each.key) for each in found]
         with ExitStack() as stack:
             place = Path(self._task.output)
             if output.remote:
                 place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ifrp_")))
             inputs, lines = (place / _PARTS / f"{part}.{suffix}" for suffix in ("json", "jsonl"))
-            write_bytes_atomic(inputs, json.dumps([plain(key) for key in keys]).encode())
+            write_bytes_atomic(inputs, json.dumps(keys).encode())
             manifest = stack.enter_context(_alone(place, lines))
-            kept = self._kept(output, part, keys, manifest)
-            rows = list(self._rows(found, manifest))
-            if output.remote:
-                for name in sorted({name for row in rows for name in row["outputs"]}):
-                    output.write(name, (place / name).read_bytes())
-            _write_report(output, part, [*kept, *rows])
-            inputs.unlink()
-            lines.unlink()
-        own, entries = ("key", "version", "outputs"), []
-        for _, pages in groupby(rows, lambda row: row["key"]):
-            group = list(pages)
-            failed = any(row["status"] == "failed" for row in group)
-            entries += [{k: v for k, v in row.items() if k not in own} | {"counts": None} for row in group]
-            entries[-1]["counts"] = "failed" if failed else group[0]["status"]
-        return entries
-
-    @staticmethod
-    def _kept(output: Output, part: str, keys: Sequence[str], manifest: Manifest) -> list[dict[str, Any]]:
-        """What an earlier report of the part says of other inputs; old outputs of these are removed."""
-        try:
-            before = [json.loads(line) for line in output.read(f"{REPORT}/{part}.jsonl").splitlines()]
-        except FileNotFoundError:
-            return []
-        asked, own = set(keys), manifest.outputs()
-        for row in before:
-            if row["key"] in asked:
-                for name in set(row["outputs"]) - own:  # of another version of the input
-                    output.remove(name)
-        return [row for row in before if row["key"] not in asked]
+            reported = _reported(output, part)
+            rows = [row for row in reported if row["key"] in set(keys)]
+            if not _complete(rows, found, output):
+                for name in {name for row in rows for name in row["outputs"]} - manifest.outputs():
+                    output.remove(name)  # of another version of the input
+                kept = [row for row in reported if row["key"] not in set(keys)]
+                rows = list(self._rows(found, manifest))
+                if output.remote:
+                    for name in sorted({name for row in rows for name in row["outputs"]}):
+                        output.write(name, (place / name).read_bytes())
+                _write_report(output, part, [*kept, *rows])
+            inputs.unlink(missing_ok=True)  # a worker that was thought dead may have been here
+            lines.unlink(missing_ok=True)
+        return _entries(rows)
 
     def _rows(self, found: Sequence[Input], manifest: Manifest) -> Iterator[dict[str, Any]]:
         """Recovers what is not recovered yet; gives a row a page, in order."""
@@ -501,6 +486,31 @@ class Worker:
                 if fetched and (k + 1 == len(jobs) or jobs[k + 1].path != item.job.path):
                     item.job.path.unlink(missing_ok=True)
                 yield _row(each, item)
+
+
+def _reported(output: Output, part: str) -> list[dict[str, Any]]:
+    """The rows of a part that is done."""
+    if not output.has(f"{REPORT}/{part}.parquet"):
+        return []
+    return [json.loads(line) for line in output.read(f"{REPORT}/{part}.jsonl").splitlines()]
+
+
+def _complete(rows: Sequence[dict[str, Any]], found: Sequence[Input], output: Output) -> bool:
+    """Whether rows are those of all inputs: a part that is done is asked for again if its answer was lost."""
+    known = {row["key"]: row["version"] for row in rows}
+    again = any(row["status"] == "failed" and row["reason"] in _AGAIN for row in rows)
+    alike = all(known.get(plain(each.key)) == each.version for each in found)
+    return alike and not again and all(output.has(name) for row in rows for name in row["outputs"])
+
+
+def _entries(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    own, entries = ("key", "version", "outputs"), []
+    for _, pages in groupby(rows, lambda row: row["key"]):
+        group = list(pages)
+        failed = any(row["status"] == "failed" for row in group)
+        entries += [{k: v for k, v in row.items() if k not in own} | {"counts": None} for row in group]
+        entries[-1]["counts"] = "failed" if failed else group[0]["status"]
+    return entries
 
 
 @contextmanager

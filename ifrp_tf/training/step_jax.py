@@ -130,7 +130,8 @@ class Trainer:
             pairs.append((optimizer.variables, self.state.optimizers[name]))
         for variables, values in pairs:
             for variable, value in zip(variables, values, strict=True):
-                variable.assign(jnp.array(value))  # a copy: the next step gives its buffers away
+                # A copy, of one device: the next step gives its buffers away.
+                variable.assign(jnp.array(value.addressable_data(0)))
 
     def _averaged(self) -> list[Any]:
         """The average's variables in the order of the view's: paths are the same, the order need not be."""

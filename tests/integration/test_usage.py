@@ -21,7 +21,7 @@ WRONG = [
     ),
     (["ablate", "--table=lossess", "--pictures=64", "--run_dir=r"], 2, "Did you mean 'losses'"),
     (["ablate", "--table=architecture", "--pictures=64", "--run_dir=r", OILL], 2, "Did you mean 'oil'"),
-    (["benchmark", "nothing"], 2, "Expected recover, train, styles, serve or detectors"),
+    (["benchmark", "nothing"], 2, "Expected recover, train, styles, serve, collection or detectors"),
     (["benchmark", "recover", f"--model={NOWHERE}"], 3, "Expected a model"),
     (["benchmark", "train", f"--data={NOWHERE}"], 1, "does not exist"),
     (["benchmark", "styles", OILL], 2, "Did you mean 'oil'"),

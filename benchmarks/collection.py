@@ -1,0 +1,64 @@
+"""How fast `recover_collection` is beside `recover`, on the same processors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.folders import _faces, _write
+from ifrp_tf.core.errors import DataError
+
+_TOOLS = Path(__file__).resolve().parents[1] / "tools"
+_DIFFERENT = 96
+
+
+def measure(
+    model: str | Path, data: str | Path = "", *, count: int = 1_000, side: int = 128
+) -> dict[str, Any]:
+    """Times both commands on a folder of JPEG files, one after the other.
+
+    Args:
+        model: as in `Recoverer.load`.
+        data: folder of photographs; empty for drawn faces.
+        count: files in the folder; 96 of them are different.
+        side: of the pictures, pixels.
+
+    Returns:
+        Plain values, ready for JSON: `pictures`, and for each command `seconds` as a whole and
+        `pictures_per_second` from the first picture to the last, without its start; `ratio` of the latter.
+
+    Raises:
+        DataError: a command failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="ifrp_speed_") as root:
+        source = Path(root) / "in"
+        _write(_faces(data, min(count, _DIFFERENT)), side, source)
+        for k in range(_DIFFERENT, count):
+            os.link(source / f"{k % _DIFFERENT}.jpg", source / f"{k}.jpg")
+        rows = {
+            name: _timed(name, source, Path(root) / name, model) for name in ("recover", "recover_collection")
+        }
+    speeds = [row["pictures_per_second"] for row in rows.values()]
+    return {"pictures": count, **rows, "ratio": speeds[1] / speeds[0]}
+
+
+def _timed(name: str, source: Path, output: Path, model: str | Path) -> dict[str, float]:
+    command = [
+        sys.executable,
+        str(_TOOLS / f"{name}.py"),
+        f"--input={source}",
+        f"--output={output}",
+        f"--model={model}",
+    ]
+    start = time.monotonic()
+    done = subprocess.run([*command, "--faces=whole"], capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - start
+    if done.returncode:
+        raise DataError(f"{name} failed: {done.stderr[-500:]}")
+    times = sorted(path.stat().st_mtime for path in output.glob("*_recovered.png"))
+    return {"seconds": seconds, "pictures_per_second": (len(times) - 1) / (times[-1] - times[0])}
