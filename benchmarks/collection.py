@@ -30,7 +30,8 @@ def measure(
 
     Returns:
         Plain values, ready for JSON: `pictures`, and for each command `seconds` as a whole and
-        `pictures_per_second` from the first picture to the last, without its start; `ratio` of the latter.
+        `pictures_per_second` from the first picture to the last, without its start; `ratio` of the latter;
+        `different`: how many of their answers are.
 
     Raises:
         DataError: a command failed.
@@ -43,8 +44,12 @@ def measure(
         rows = {
             name: _timed(name, source, Path(root) / name, model) for name in ("recover", "recover_collection")
         }
+        one, many = (Path(root) / name for name in rows)
+        different = sum(
+            path.read_bytes() != (many / path.name).read_bytes() for path in one.glob("*_recovered.png")
+        )
     speeds = [row["pictures_per_second"] for row in rows.values()]
-    return {"pictures": count, **rows, "ratio": speeds[1] / speeds[0]}
+    return {"pictures": count, **rows, "ratio": speeds[1] / speeds[0], "different": different}
 
 
 def _timed(name: str, source: Path, output: Path, model: str | Path) -> dict[str, float]:

@@ -238,7 +238,8 @@ def run_collection(model: str | Path, folder: str = "", *, count: int = 1_000, j
         for name, row in result.items()
         if isinstance(row, dict)
     ]
-    return _report([*lines, f"{result['ratio']:.2f} x the speed of recover"], result, json_file)
+    lines.append(f"{result['ratio']:.2f} x the speed of recover; {result['different']} answers differ")
+    return _report(lines, result, json_file)
 
 
 def run_detectors(

@@ -66,7 +66,7 @@ def run(request: Request) -> int:
     if request.dry_run:
         print(run.describe(config, request.data))
         return 0
-    loop.start_workers()  # before TensorFlow is first used
+    loop.start_workers(config)  # before TensorFlow is first used
     if request.data and not request.insist and not Path(request.run_dir).exists():
         crops.check(request.data, crop=config.data.crop, detector=crops.quick_detector())
     logging.set_verbosity(logging.INFO)

@@ -46,7 +46,7 @@ _DONE, _ROWS = re.compile(rf"{REPORT}/part-\d+\.parquet"), re.compile(rf"{REPORT
 _AGAIN = frozenset({"missing", "unreadable", "not_written", "not_recovered", "output_exists"})
 """Reasons of failures that may be gone the next time: with others a file is not looked at again."""
 
-_ATTEMPTS = 3  # of a part whose worker died
+_ATTEMPTS = 4  # at a part whose workers died: one of its files may be the reason
 _PATIENCE_S = 120.0  # with a worker that died and whose lock is not yet free
 _OBJECTS = 128 * 2**20  # bytes of Ray's store: only names and rows pass through it
 
@@ -196,6 +196,7 @@ def ray_data() -> Any:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its advice goes to the error stream
     try:
         import ray.data
     except ImportError as error:
@@ -279,7 +280,7 @@ def _state(output: Output) -> dict[str, _Row]:
 
 def _todo(output: Output, found: Sequence[Input], state: dict[str, _Row], size: int) -> _Todo:
     """Parts: those that a killed run left, those with an input that is to do again, and new ones."""
-    todo, present = _Todo(), output.names() if state else set()
+    todo, present = _Todo(), set(map(plain, output.names())) if state else set()
     left = {} if output.remote else _left(Path(output.address) / _PARTS)
     taken, new = {row.part for row in state.values()} | set(left.values()), []
     for each in found:
@@ -310,7 +311,9 @@ def _left(parts: Path) -> dict[str, str]:
     with suppress(FileNotFoundError):
         for path in parts.iterdir():
             if path.suffix == ".json":
-                found.update(dict.fromkeys(json.loads(path.read_bytes()), path.stem))
+                keys = json.loads(path.read_bytes())["keys"]
+                found.update(dict.fromkeys(keys, path.stem))
+                write_bytes_atomic(path, json.dumps({"keys": keys, "attempt": 0}).encode())
     return found
 
 
@@ -344,7 +347,6 @@ def _carried_out(
             compute=ray.data.ActorPoolStrategy(size=min(count, len(tables))),
             # Half of what it uses: so the workers of a machine that dies find room on the others.
             num_cpus=task.threads / 2,
-            max_task_retries=_ATTEMPTS,
         )
         try:
             for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -382,11 +384,12 @@ def _cluster(ray: Any, address: str) -> Iterator[None]:
         return
     own = {"include_dashboard": False, "object_store_memory": _OBJECTS, "num_cpus": runtime.use_threads(0)}
     try:
-        ray.init(
-            **({"address": address} if address else {"address": "local", **own}),
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with runtime.start_up(loaded=True):  # it says that it was told to say nothing
+            ray.init(
+                **({"address": address} if address else {"address": "local", **own}),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"Expected a Ray cluster at `address={address}`. Received: {error}.") from error
     try:
@@ -442,7 +445,7 @@ class Worker:
             if output.remote:
                 place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ifrp_")))
             inputs, lines = (place / _PARTS / f"{part}.{suffix}" for suffix in ("json", "jsonl"))
-            write_bytes_atomic(inputs, json.dumps(keys).encode())
+            _count(inputs, keys)
             manifest = stack.enter_context(_alone(place, lines))
             reported = _reported(output, part)
             rows = [row for row in reported if row["key"] in set(keys)]
@@ -486,6 +489,19 @@ class Worker:
                 if fetched and (k + 1 == len(jobs) or jobs[k + 1].path != item.job.path):
                     item.job.path.unlink(missing_ok=True)
                 yield _row(each, item)
+
+
+def _count(inputs: Path, keys: Sequence[str]) -> None:
+    """Writes which inputs a part has, and how often it was begun in this run."""
+    attempt = 1
+    with suppress(FileNotFoundError):
+        attempt = 1 + json.loads(inputs.read_bytes())["attempt"]
+    if attempt > _ATTEMPTS:
+        raise DataError(
+            f"Expected {inputs.stem} to be done. Received: {_ATTEMPTS} workers died of it.",
+            hint=f"One of its files ends the process, or takes too much memory: {inputs} names them.",
+        )
+    write_bytes_atomic(inputs, json.dumps({"keys": list(keys), "attempt": attempt}).encode())
 
 
 def _reported(output: Output, part: str) -> list[dict[str, Any]]:

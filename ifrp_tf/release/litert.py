@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import warnings
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from ifrp_tf.core import runtime
 from ifrp_tf.core.errors import ModelError
 from ifrp_tf.release.onnx import in_float32
+
+_LARGE = 64  # numbers of a constant that is worth a cast
 
 
 def build(network: keras.Model) -> bytes:
@@ -48,17 +51,57 @@ def build(network: keras.Model) -> bytes:
                 format="litert",
                 verbose=False,
                 input_signature=specs if len(specs) == 1 else [specs],
-                optimizations=[tf.lite.Optimize.DEFAULT],
-                target_spec={
-                    "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
-                    "supported_types": [tf.float16],
-                },
+                target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},
             )
-            return path.read_bytes()
+            return _halved(path.read_bytes())
         except Exception as error:  # the converter's own kind has no public name
             words = str(error).strip().splitlines()
             message = "Expected a network of operations that LiteRT has."
             raise ModelError(f"{message} Received: {words[0] if words else type(error).__name__}") from error
+
+
+def _halved(data: bytes) -> bytes:
+    """A model with those constants as float16 that it holds exactly, to be cast when the model is loaded.
+
+    The converter's own float16 rounds all constants, also the coordinates at which transformers sample.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(data))
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    code.version = 3  # of float16
+    model.operatorCodes.append(code)
+    for graph in model.subgraphs:
+        casts = []
+        for index, tensor in enumerate(list(graph.tensors)):
+            held = model.buffers[tensor.buffer].data
+            if tensor.type != schema.TensorType.FLOAT32 or held is None or len(held) < 4 * _LARGE:
+                continue
+            values = np.frombuffer(bytes(held), np.float32)
+            half = values.astype(np.float16)
+            if not np.array_equal(half.astype(np.float32), values):
+                continue
+            buffer, stored, cast = schema.BufferT(), copy.copy(tensor), schema.OperatorT()
+            buffer.data = half.view(np.uint8)
+            stored.buffer, stored.type = len(model.buffers), schema.TensorType.FLOAT16
+            stored.name = tensor.name + b"_half"
+            model.buffers.append(buffer)
+            tensor.buffer = 0  # is computed now
+            cast.opcodeIndex = len(model.operatorCodes) - 1
+            cast.inputs, cast.outputs = [len(graph.tensors)], [index]
+            cast.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
+            cast.builtinOptions = schema.DequantizeOptionsT()
+            graph.tensors.append(stored)
+            casts.append(cast)
+        graph.operators = [*casts, *graph.operators]
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in model.metadata or ()}
+    for number, buffer in enumerate(model.buffers):
+        if number not in used:
+            buffer.data = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 class Session:

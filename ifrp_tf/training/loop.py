@@ -38,11 +38,15 @@ def steps() -> ModuleType:
     return step_tf
 
 
-def start_workers() -> Workers | None:
+def start_workers(config: Config) -> Workers | None:
     """Connects the workers that TF_CONFIG names, before TensorFlow is first used; None where there is one.
 
+    Args:
+        config: the whole configuration.
+
     Raises:
-        ConfigError: TF_CONFIG names something else than workers, or Keras runs on JAX.
+        ConfigError: TF_CONFIG names something else than workers, the batch cannot be divided among them, or
+            Keras runs on JAX.
     """
     if not os.environ.get("TF_CONFIG"):
         return None
@@ -53,6 +57,14 @@ def start_workers() -> Workers | None:
         )
     from ifrp_tf.training import workers
 
+    count, train = workers.in_environment(), config.train
+    if train.batch_size % count:
+        raise ConfigError(
+            f"Expected train.batch_size to be a multiple of {count}, the number of workers. "
+            f"Received: {train.batch_size}."
+        )
+    if count > 1 and train.deterministic:
+        _make_deterministic()  # not possible once they are connected
     return workers.start()
 
 
@@ -72,12 +84,7 @@ def make_trainer(config: Config, weights: str, workers: Workers | None = None) -
         ConfigError: the settings describe no network, or determinism is asked for too late.
     """
     train = config.train
-    if workers is not None and train.batch_size % workers.count:
-        raise ConfigError(
-            f"Expected train.batch_size to be a multiple of {workers.count}, the number of workers. "
-            f"Received: {train.batch_size}."
-        )
-    if train.deterministic and not is_jax():
+    if train.deterministic and workers is None and not is_jax():
         _make_deterministic()
     keras.utils.set_random_seed(train.seed)
     keras.config.set_dtype_policy("mixed_bfloat16" if train.dtype == "bfloat16" else "float32")

@@ -66,7 +66,7 @@ def run(
         ModelError: if `resume` does not fit what is there, or no checkpoint can be read.
         TrainingError: if a loss stops being finite.
     """
-    run_dir, workers = Path(run_dir), loop.start_workers()
+    run_dir, workers = Path(run_dir), loop.start_workers(config)
     _check_folder(run_dir, config, resume)
     sets.of(config.data)
     try:

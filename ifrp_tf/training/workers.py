@@ -47,7 +47,7 @@ def in_environment() -> int:
     return max(1, count)
 
 
-@functools.cache
+@functools.cache  # the command starts them before the run does
 def start() -> Workers | None:
     """Connects the workers that TF_CONFIG names, once all are there; None where there is one alone.
 

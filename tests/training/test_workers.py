@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from helpers import ROOT, jax_environment
 
+from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import ConfigError
-from ifrp_tf.training import workers
+from ifrp_tf.training import loop, workers
 
 SETTINGS = [
     "--set=data.side=32", "--set=train.batch_size=8", "--set=train.epoch_pictures=32", "--set=data.group=2",
@@ -48,6 +49,13 @@ def test_one_worker_needs_no_others(monkeypatch):
     assert workers.start.__wrapped__() is None
     monkeypatch.delenv("TF_CONFIG")
     assert workers.in_environment() == 1
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch):
+    told = '{"cluster": {"worker": ["a:1", "b:1", "c:1"]}, "task": {"index": 0}}'
+    monkeypatch.setenv("TF_CONFIG", told)
+    with pytest.raises(ConfigError, match="a multiple of 3"):
+        loop.start_workers(Config())
 
 
 def start(run_dir, system, index=0, addresses=(), **environment):
