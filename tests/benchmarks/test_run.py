@@ -94,7 +94,7 @@ def test_styles_prints_what_a_picture_costs(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        ([], 2, "Expected recover, train, styles, serve or detectors"),
+        ([], 2, "Expected recover, train, styles, serve, collection or detectors"),
         (["fly"], 2, "'fly'"),
         (["serve", "--model=missing"], 3, "missing"),
         (["serve", "--batches=1"], 2, "--batches"),
