@@ -36,6 +36,9 @@ SIGMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 FARTHEST = 0.35
 """Distance of dlib's descriptors that a refined face may have to its start; same persons are at 0.45."""
 
+_AROUND = 4
+"""Pixels around what is hidden whose features see it."""
+
 COMPONENTS, SMALL = 60, 64
 """Principal components of the faces of the database, at so many pixels a side."""
 
@@ -123,7 +126,7 @@ class Textures:
             soft = self._system.grams(images.to_model_range(soften(self.faces)), everything)
         start = images.to_model_range(picture[None])
         chosen, fitted = self._explain(soft, self._system.grams(start, everything))
-        answer, losses = self._search(start, chosen, sharp, everything, seconds)
+        answer, losses = self._search(start, chosen, sharp, everything, everything, seconds)
         kept, step, distance = self._same_person(picture, images.to_uint8(answer)[0])
         powers = band_powers(np.stack([picture, kept]))
         report = {
@@ -157,10 +160,12 @@ class Textures:
         others = self._fillings(picture, hidden)
         best = others["mirror" if "mirror" in others else "principal_components"]
         start = images.to_model_range(best[None])
-        visible = 1.0 - ndimage.binary_dilation(hidden, iterations=4).astype(np.float32)
+        region = ndimage.binary_dilation(hidden, iterations=_AROUND).astype(np.float32)
+        visible = 1.0 - region
         database = self._system.grams(images.to_model_range(self.faces), visible)
         chosen, fitted = self._explain(database, self._system.grams(start, visible))
-        answer, losses = self._search(start, chosen, self._grams(0.0), hidden.astype(np.float32), seconds)
+        complete = self._system.grams(images.to_model_range(self.faces), region)
+        answer, losses = self._search(start, chosen, complete, hidden.astype(np.float32), region, seconds)
         filled = np.where(hidden[..., None], images.to_uint8(answer)[0], picture)
         start_name = "mirror" if "mirror" in others else "principal_components"
         return Texture(filled, {"start": start_name, **fitted, **_course(losses, begun)}, others)
@@ -216,12 +221,13 @@ class Textures:
         chosen: np.ndarray,
         complete: Mapping[str, np.ndarray],
         free: np.ndarray,
+        region: np.ndarray,
         seconds: float,
     ) -> tuple[np.ndarray, list[float]]:
         weights = chosen.astype(np.float32)
         wanted = {layer: np.tensordot(weights, complete[layer], axes=1) for layer in LAYERS}
         scales = {layer: gram.norms(complete[layer]) for layer in LAYERS}
-        targets = self._system.towards(start, wanted, scales, free)
+        targets = self._system.towards(start, wanted, scales, free, region)
         iterations = self._config.model.iterations
         found, losses = solve.minimise(self._slope, start, targets, iterations=iterations, seconds=seconds)
         return np.asarray(TextureInference.composed(found, targets)), losses

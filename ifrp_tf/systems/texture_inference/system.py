@@ -16,6 +16,7 @@ from keras import ops
 
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.nn.features import networks as features
+from ifrp_tf.nn.metrics import luminance
 from ifrp_tf.systems.base import Solved
 from ifrp_tf.systems.texture_inference import gram
 
@@ -26,6 +27,7 @@ MARGIN = 8
 """Pixels of reflection around a picture, so that no statistics are those of padding."""
 
 _SIGMA = 2.0
+_BINOMIAL = np.array([0.25, 0.5, 0.25], np.float32)
 _BATCH = 16
 
 
@@ -72,6 +74,7 @@ class TextureInference(Solved):
         wanted: Mapping[str, np.ndarray],
         scales: Mapping[str, np.ndarray],
         free: np.ndarray,
+        region: np.ndarray,
     ) -> dict[str, Any]:
         """What an answer is to agree with: the second argument of `objective`.
 
@@ -80,22 +83,28 @@ class TextureInference(Solved):
             wanted: layer -> float32 [R, C, C].
             scales: layer -> float32 [R], norms that the differences are divided by.
             free: [S, S], 1 where pixels may change; the others stay as they are.
+            region: [S, S], 1 where `wanted` was measured. Were it more than what is free, a few pixels would
+                have to make up for all that is unlike the database elsewhere.
         """
-        everything = np.ones(start.shape[1:3], np.float32)
         content = ops.convert_to_numpy(self._seen(start)[CONTENT_LAYER])
         return {
             "start": start.astype(np.float32),
             "free": free.astype(np.float32)[None, :, :, None],
+            "share": np.float32(free.mean()),
             "content": content,
             "content_scale": np.float32(np.square(content).mean() + 1e-6),
             "low": ops.convert_to_numpy(_low(start)),
             "wanted": {layer: wanted[layer][None].astype(np.float32) for layer in LAYERS},
             "scales": {layer: scales[layer].astype(np.float32) for layer in LAYERS},
-            "masks": self._masks(everything),
+            "masks": self._masks(region),
+            "bands": _shares(region),
         }
 
     def objective(self, answers: Tensor, targets: Mapping[str, Any]) -> Tensor:
-        """The loss of an answer, float32 [1, S, S, 3]; pixels that are not free do not matter to it."""
+        """The loss of an answer, float32 [1, S, S, 3]; pixels that are not free do not matter to it.
+
+        Content and low frequencies are means over the free pixels, not over all: elsewhere nothing changes.
+        """
         loss = self.config.loss
         picture = self.composed(answers, targets)
         seen = self._seen(picture)
@@ -103,15 +112,23 @@ class TextureInference(Solved):
         for layer in LAYERS:
             difference = gram.masked_grams(seen[layer], targets["masks"][layer]) - targets["wanted"][layer]
             squares = ops.sum(ops.square(difference), axis=(2, 3)) / ops.square(targets["scales"][layer])
-            total += loss.style * ops.sum(squares)
-        distance = ops.mean(ops.square(seen[CONTENT_LAYER] - targets["content"]))
+            total += loss.style * ops.sum(squares * targets["bands"])
+        distance = ops.mean(ops.square(seen[CONTENT_LAYER] - targets["content"])) / targets["share"]
         total += loss.content * distance / targets["content_scale"]
-        return total + loss.low * ops.mean(ops.square(_low(picture) - targets["low"]))
+        return total + loss.low * ops.mean(ops.square(_low(picture) - targets["low"])) / targets["share"]
 
     @staticmethod
     def composed(answers: Tensor, targets: Mapping[str, Any]) -> Tensor:
-        """An answer where pixels are free, the start elsewhere."""
-        return targets["start"] + targets["free"] * (answers - targets["start"])
+        """An answer where pixels are free, the start elsewhere.
+
+        Changes are smoothed, those of luminance by a binomial filter and those of colour as `low` is: of dots
+        as fine as pixels, in colours of their own, the statistics of features know little, and a search
+        without it ends in them.
+        """
+        change = answers - targets["start"]
+        light = ops.repeat(luminance(change)[..., None], 3, axis=-1)
+        smooth = _filtered(light, _BINOMIAL) + _low(change - light)
+        return targets["start"] + targets["free"] * smooth
 
     def _masks(self, visible: np.ndarray) -> dict[str, np.ndarray]:
         masks = gram.band_masks(visible)
@@ -127,12 +144,22 @@ def _reflected(x: Tensor, margin: int) -> Tensor:
     return ops.pad(x, [[0, 0], [margin, margin], [margin, margin], [0, 0]], mode="reflect")
 
 
+def _shares(region: np.ndarray) -> np.ndarray:
+    """How much of each band a region holds, float32 [R]: the statistics of few positions tell little."""
+    part, whole = (gram.band_masks(mask).sum(axis=(0, 1)) for mask in (region, np.ones_like(region)))
+    return (part / whole).astype(np.float32)
+
+
 def _low(pictures: Tensor) -> Tensor:
     """Pictures without what is finer than a Gaussian of 2 pixels."""
     radius = int(3 * _SIGMA)
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / _SIGMA) ** 2)
-    taps = (taps / taps.sum()).astype(np.float32)
-    x = _reflected(ops.convert_to_tensor(pictures, "float32"), radius)
+    return _filtered(pictures, (taps / taps.sum()).astype(np.float32))
+
+
+def _filtered(pictures: Tensor, taps: np.ndarray) -> Tensor:
+    """Pictures [N, H, W, 3] filtered along both axes, reflected at their border."""
+    x = _reflected(ops.convert_to_tensor(pictures, "float32"), len(taps) // 2)
     for shape in ((-1, 1, 1, 1), (1, -1, 1, 1)):
         x = ops.depthwise_conv(x, np.repeat(taps.reshape(shape), 3, axis=2), padding="valid")
     return x

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ifrp_tf.core.presets import preset
+from ifrp_tf.nn.metrics import luminance
 from ifrp_tf.systems.texture_inference import fit, gram
 from ifrp_tf.systems.texture_inference.system import LAYERS, TextureInference
 from ifrp_tf.training import solve
@@ -96,11 +97,11 @@ def test_the_solvers_agree_where_nothing_fits():
     assert fit.error(database, a, observed) <= fit.error(database, uniform, observed)
 
 
-def asked(system, start, wanted_of, free):
-    everything = np.ones((SIDE, SIDE))
-    wanted = system.grams(wanted_of, everything)
+def asked(system, start, wanted_of, free, region=None):
+    region = free if region is None else region
+    wanted = system.grams(wanted_of, region)
     scales = {layer: gram.norms(wanted[layer]) for layer in LAYERS}
-    return system.towards(start, {layer: wanted[layer][0] for layer in LAYERS}, scales, free)
+    return system.towards(start, {layer: wanted[layer][0] for layer in LAYERS}, scales, free, region)
 
 
 def test_the_loss_of_what_is_wanted_is_nothing(system):
@@ -121,6 +122,33 @@ def test_the_loss_falls_and_what_is_not_free_stays_to_the_bit(system):
     answer = np.asarray(system.composed(found, targets))
     np.testing.assert_array_equal(answer[0][free == 0], start[0][free == 0])
     assert np.abs(answer - start).max() > 0.05
+
+
+def test_what_lies_far_from_a_hole_does_not_matter_to_it(system):
+    """Else a few pixels would make up, in noise, for all that is unlike the wanted faces elsewhere."""
+    free, region = np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE))
+    free[10:14, 10:14] = region[8:16, 8:16] = 1
+    one, other = 0.2 * pictures(1), 0.2 * pictures(1)
+    other[:, 28:] = 0.9
+    losses = [
+        float(system.objective(start, asked(system, start, pictures(3, seed=1), free, region)))
+        for start in (one, other)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_changes_are_no_dots_and_no_confetti(system):
+    start = np.zeros((1, SIDE, SIDE, 3), np.float32)
+    targets = {"start": start, "free": np.ones((1, SIDE, SIDE, 1), np.float32)}
+    dots = 0.5 * (-1.0) ** np.add.outer(np.arange(SIDE), np.arange(SIDE))
+    grey = np.repeat(dots[None, :, :, None], 3, axis=3).astype(np.float32)
+    assert np.abs(np.asarray(system.composed(grey, targets))[:, 2:-2, 2:-2]).max() < 1e-6
+    waves = 0.5 * np.sin(np.arange(SIDE) * np.pi / 2)  # of four pixels: detail in light, not in colour
+    stripes = np.repeat(np.tile(waves, (SIDE, 1))[None, :, :, None], 3, axis=3).astype(np.float32)
+    assert np.abs(np.asarray(system.composed(stripes, targets))).max() > 0.2
+    colours = stripes * np.float32([1.0, -0.5, 0.5])
+    colours -= np.asarray(luminance(colours))[..., None]
+    assert np.abs(np.asarray(system.composed(colours, targets))[:, 8:-8, 8:-8]).max() < 0.05
 
 
 def test_the_search_ends_in_time(system):
