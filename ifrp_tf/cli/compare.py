@@ -35,7 +35,8 @@ def run(request: Request) -> int:
         from ifrp_tf.evaluation import comparison
         from ifrp_tf.recovery import crops
     if not request.insist:
+        detector = crops.quick_detector()
         for photographs in (request.data, request.faces):
-            crops.check(photographs, detector=crops.quick_detector())
+            crops.check(photographs, detector=detector)
     logging.set_verbosity(logging.INFO)
     return comparison.run(request, say=print)

@@ -21,9 +21,9 @@ from ifrp_tf.core.errors import ConfigError, DataError, ImageError, ModelError
 from ifrp_tf.data.landmarks import inside, mean_shape
 from ifrp_tf.data.mesh import FaceMesh
 from ifrp_tf.pictures import images
-from ifrp_tf.recovery import recoverer
 from ifrp_tf.recovery.each import PROVENANCE, REPORT, Made, each
-from ifrp_tf.recovery.recoverer import Late, Options, Recoverer
+from ifrp_tf.recovery.one_face import one_face
+from ifrp_tf.recovery.recoverer import Late, Recoverer
 from ifrp_tf.release import folder, weights
 from ifrp_tf.release.load import in_batches
 from ifrp_tf.systems import base
@@ -120,32 +120,18 @@ class Normaliser:
         Raises:
             ImageError: no face, several with `face=0`, fewer than `face`, or all of them too small.
         """
-        scene = recoverer.look(pixels, Options(), self._detector, _SIDE)
-        if not len(scene.portraits) or recoverer.NO_FACE in scene.notes:
-            small = any(entry.get("reason") == "too_small" for entry in scene.entries)
-            raise ImageError(
-                "too_small" if small else "no_face",
-                f"Expected a face{' that is large enough' if small else ''}. Received: none in this picture.",
-            )
-        count = len(scene.portraits)
-        if (count > 1 and not face) or face > count:
-            raise ImageError(
-                "several_faces" if count > 1 else "no_face",
-                f"Expected {'one face' if not face else f'at least {face} faces'}. Received: {count}.",
-                hint=f"Choose one with `face`, 1 to {count} from the left, or cut it out.",
-            )
-        index = max(face, 1) - 1
-        crop = scene.portraits[index]
+        found = one_face(pixels, self._detector, face=face, side=_SIDE)
+        crop = found.crop
         shown = restore.recover_batch(crop[None])[0] if restore else crop
         points, quality = self._mesh(shown)
         if quality[0] < _PRESENCE:
             raise ImageError(
                 "no_face", "Expected a face in the picture. Received: none is seen in its frame."
             )
-        notes = list(scene.notes)
+        notes = list(found.entry["notes"])
         if abs(quality[1]) > _PROFILE:
             notes.append(f"the face is turned by {abs(quality[1]):.0f} degrees: much of it is guessed")
-        entry = {**scene.entries[scene.chosen[index]], "yaw": round(float(quality[1]), 1), "notes": notes}
+        entry = {**found.entry, "yaw": round(float(quality[1]), 1), "notes": notes}
         return Seen(crop, shown, points[:, :2], entry)
 
     def features(self, photos: np.ndarray) -> np.ndarray:

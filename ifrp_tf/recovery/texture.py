@@ -126,7 +126,8 @@ class Textures:
             soft = self._system.grams(images.to_model_range(soften(self.faces)), everything)
         start = images.to_model_range(picture[None])
         chosen, fitted = self._explain(soft, self._system.grams(start, everything))
-        answer, losses = self._search(start, chosen, sharp, everything, everything, seconds)
+        targets = self._towards(start, chosen, sharp, everything, everything, detail=True)
+        answer, losses = self._search(start, targets, seconds)
         kept, step, distance = self._same_person(picture, images.to_uint8(answer)[0])
         powers = band_powers(np.stack([picture, kept]))
         report = {
@@ -165,7 +166,8 @@ class Textures:
         database = self._system.grams(images.to_model_range(self.faces), visible)
         chosen, fitted = self._explain(database, self._system.grams(start, visible))
         complete = self._system.grams(images.to_model_range(self.faces), region)
-        answer, losses = self._search(start, chosen, complete, hidden.astype(np.float32), region, seconds)
+        targets = self._towards(start, chosen, complete, hidden.astype(np.float32), region)
+        answer, losses = self._search(start, targets, seconds)
         filled = np.where(hidden[..., None], images.to_uint8(answer)[0], picture)
         start_name = "mirror" if "mirror" in others else "principal_components"
         return Texture(filled, {"start": start_name, **fitted, **_course(losses, begun)}, others)
@@ -215,19 +217,25 @@ class Textures:
         }
         return chosen, report
 
-    def _search(
+    def _towards(
         self,
         start: np.ndarray,
         chosen: np.ndarray,
         complete: Mapping[str, np.ndarray],
         free: np.ndarray,
         region: np.ndarray,
-        seconds: float,
-    ) -> tuple[np.ndarray, list[float]]:
+        *,
+        detail: bool = False,
+    ) -> dict[str, Any]:
+        """What the search is to find: the chosen combination of complete textures."""
         weights = chosen.astype(np.float32)
         wanted = {layer: np.tensordot(weights, complete[layer], axes=1) for layer in LAYERS}
         scales = {layer: gram.norms(complete[layer]) for layer in LAYERS}
-        targets = self._system.towards(start, wanted, scales, free, region)
+        return self._system.towards(start, wanted, scales, free, region, detail=detail)
+
+    def _search(
+        self, start: np.ndarray, targets: dict[str, Any], seconds: float
+    ) -> tuple[np.ndarray, list[float]]:
         iterations = self._config.model.iterations
         found, losses = solve.minimise(self._slope, start, targets, iterations=iterations, seconds=seconds)
         return np.asarray(TextureInference.composed(found, targets)), losses

@@ -67,11 +67,8 @@ def afrp() -> Config:
         recipe,
         data=dataclasses.replace(
             recipe.data,
-            sketches="data/sketches/cuhk",
-            sketch_share=0.12,
-            sketch_tones=1.0,
             foreign="data/foreign",
-            foreign_share=0.42,
+            foreign_share=0.5,
             augment=0.4,
             backdrop=0.15,
             restyle=0.06,

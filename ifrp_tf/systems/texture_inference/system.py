@@ -75,6 +75,8 @@ class TextureInference(Solved):
         scales: Mapping[str, np.ndarray],
         free: np.ndarray,
         region: np.ndarray,
+        *,
+        detail: bool = False,
     ) -> dict[str, Any]:
         """What an answer is to agree with: the second argument of `objective`.
 
@@ -85,12 +87,15 @@ class TextureInference(Solved):
             free: [S, S], 1 where pixels may change; the others stay as they are.
             region: [S, S], 1 where `wanted` was measured. Were it more than what is free, a few pixels would
                 have to make up for all that is unlike the database elsewhere.
+            detail: only fine detail of the luminance may change: light, colours and shapes stay those of the
+                start.
         """
         content = ops.convert_to_numpy(self._seen(start)[CONTENT_LAYER])
         return {
             "start": start.astype(np.float32),
             "free": free.astype(np.float32)[None, :, :, None],
             "share": np.float32(free.mean()),
+            "detail": np.float32(detail),
             "content": content,
             "content_scale": np.float32(np.square(content).mean() + 1e-6),
             "low": ops.convert_to_numpy(_low(start)),
@@ -123,11 +128,14 @@ class TextureInference(Solved):
 
         Changes are smoothed, those of luminance by a binomial filter and those of colour as `low` is: of dots
         as fine as pixels, in colours of their own, the statistics of features know little, and a search
-        without it ends in them.
+        without it ends in them. Where only detail is asked for, low frequencies and colours do not change at
+        all: a weight alone would leave them to what the faces of the database have in common.
         """
         change = answers - targets["start"]
         light = ops.repeat(luminance(change)[..., None], 3, axis=-1)
-        smooth = _filtered(light, _BINOMIAL) + _low(change - light)
+        colour, light = _low(change - light), _filtered(light, _BINOMIAL)
+        fine = light - _low(light)
+        smooth = targets["detail"] * fine + (1.0 - targets["detail"]) * (light + colour)
         return targets["start"] + targets["free"] * smooth
 
     def _masks(self, visible: np.ndarray) -> dict[str, np.ndarray]:

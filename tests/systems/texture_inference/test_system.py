@@ -139,7 +139,7 @@ def test_what_lies_far_from_a_hole_does_not_matter_to_it(system):
 
 def test_changes_are_no_dots_and_no_confetti(system):
     start = np.zeros((1, SIDE, SIDE, 3), np.float32)
-    targets = {"start": start, "free": np.ones((1, SIDE, SIDE, 1), np.float32)}
+    targets = {"start": start, "free": np.ones((1, SIDE, SIDE, 1), np.float32), "detail": np.float32(0)}
     dots = 0.5 * (-1.0) ** np.add.outer(np.arange(SIDE), np.arange(SIDE))
     grey = np.repeat(dots[None, :, :, None], 3, axis=3).astype(np.float32)
     assert np.abs(np.asarray(system.composed(grey, targets))[:, 2:-2, 2:-2]).max() < 1e-6
@@ -149,6 +149,18 @@ def test_changes_are_no_dots_and_no_confetti(system):
     colours = stripes * np.float32([1.0, -0.5, 0.5])
     colours -= np.asarray(luminance(colours))[..., None]
     assert np.abs(np.asarray(system.composed(colours, targets))[:, 8:-8, 8:-8]).max() < 0.05
+
+
+def test_detail_keeps_light_and_colours(system):
+    start = 0.2 * pictures(1)
+    targets = {"start": start, "free": np.ones((1, SIDE, SIDE, 1), np.float32), "detail": np.float32(1)}
+    brighter = np.asarray(system.composed(start + 0.5, targets))
+    np.testing.assert_allclose(brighter, start, atol=1e-5)
+    waves = 0.5 * np.sin(np.arange(SIDE) * np.pi / 2)
+    stripes = np.repeat(np.tile(waves, (SIDE, 1))[None, :, :, None], 3, axis=3).astype(np.float32)
+    change = np.asarray(system.composed(start + stripes * np.float32([1.0, 0.0, 0.0]), targets)) - start
+    assert np.abs(change).max() > 0.05
+    np.testing.assert_allclose(change[..., 0], change[..., 2], atol=1e-6)
 
 
 def test_the_search_ends_in_time(system):

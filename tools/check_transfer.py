@@ -1,0 +1,14 @@
+"""Measures models that change an attribute (DIAT).
+
+The same as `ifrp check-transfer`; `--help` lists the flags.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ifrp_tf.cli.command import main
+
+if __name__ == "__main__":
+    main("check_transfer")
