@@ -60,12 +60,14 @@ class TextureRequest:
         self,
         make: Callable[[Textures], Callable[[np.ndarray, Path], Made]],
         also: Callable[[Path], Path | None] = lambda _: None,
+        soften: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> int:
         """Makes an answer for each picture.
 
         Args:
             make: from the database to what makes the answer, as of `each`.
             also: as of `each`.
+            soften: as of `Textures`.
 
         Returns:
             The exit code.
@@ -79,6 +81,7 @@ class TextureRequest:
             iterations=self.iterations,
             count=self.database,
             cache=self.cache or None,
+            soften=soften,
         )
         given = {**vars(self), "input": "", "output": "", "overwrite": False, "cache": ""}
         return each(
@@ -117,9 +120,9 @@ def run(request: Request) -> int:
 
     def refine(textures: Textures) -> Callable[[np.ndarray, Path], Made]:
         def make(pixels: np.ndarray, path: Path) -> Made:
-            done = textures.refine(squared(pixels), soften=soften, seconds=request.seconds)
+            done = textures.refine(squared(pixels), seconds=request.seconds)
             return {"refined": done.picture}, done.report
 
         return make
 
-    return request.answer(refine)
+    return request.answer(refine, soften=soften)

@@ -573,8 +573,11 @@ class Run:
             found = answer(network, portraits)
         following = iter(found)
         for item in items:
-            if item.scene is not None:
+            if item.scene is not None and item.made is not None:
                 item.answers = [next(following) for _ in item.scene.chosen]
+                if self.options.detail != "none":
+                    notes = (network.note(one) for one in item.answers if isinstance(one, np.ndarray))
+                    item.made = replace(item.made, notes=(*item.made.notes, *dict.fromkeys(notes)))
 
     def write(self, item: Item) -> Item:
         """Writes what was recovered from one input; what goes wrong becomes its status.

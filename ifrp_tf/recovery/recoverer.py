@@ -29,6 +29,7 @@ from ifrp_tf.release.load import Network, in_batches
 
 if TYPE_CHECKING:
     from ifrp_tf.recovery.folder import Progress, Report
+    from ifrp_tf.recovery.texture import Textures
 
 FACES = ("whole", "auto")
 """`whole`: every picture is one face; `auto`: the faces in it are found."""
@@ -57,6 +58,8 @@ ENLARGED = "no detail is added"
 MOST_ANSWERS = 1 + len(CHANGES)
 """The most that `Options.answers` may be: those from which the uncertainty is computed."""
 
+
+DETAILS = ("none", "texture")
 
 TURNS = ("auto", *(str(way) for way in detection.WAYS))
 
@@ -88,6 +91,8 @@ class Options:
         smoothing: seconds over which the places and the looks of faces in a video are smoothed; 0 for none.
         attributes: of the sitter, such as `male=1,smiling=1,beard=-1` (`data.attributes.parse`), for a model
             that can be told them; kept in the spelling of `data.attributes.words`.
+        detail: one of `DETAILS`: `texture` gives recovered faces the detail of photographs
+            (`Recoverer.with_detail`), invented and slow: some 20 seconds a face.
 
     Raises:
         ConfigError: an option is out of range, or two contradict each other.
@@ -111,6 +116,7 @@ class Options:
     save_crops: bool = False
     smoothing: float = 0.1
     attributes: str = ""
+    detail: str = "none"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attributes", attributes.words(attributes.parse(self.attributes)))
@@ -120,6 +126,7 @@ class Options:
             ("fallback", FALLBACKS),
             ("detector", tuple(detection.DETECTORS)),
             ("turn", TURNS),
+            ("detail", DETAILS),
         ):
             if getattr(self, name) not in known:
                 received = repr(getattr(self, name))
@@ -142,6 +149,11 @@ class Options:
             )
 
     def _check_outputs(self) -> None:
+        if self.detail != "none" and self.spreads:
+            raise ConfigError(
+                f"Expected `detail=none` with `uncertainty` and `answers`. Received: `detail={self.detail}`.",
+                hint="They ask for the network's answers; detail of a photograph's kind is invented.",
+            )
         if self.size is not None and self.size not in SIZES:
             raise ConfigError(
                 f"Expected `size` to be {' or '.join(map(str, SIZES))} pixels. Received: {self.size!r}.",
@@ -180,6 +192,8 @@ class Options:
             words.append(f"smoothing {self.smoothing:g}")
         if self.attributes:
             words.append(f"attributes {self.attributes}")
+        if self.detail != "none":
+            words.append(f"detail {self.detail}")
         return " ".join(words)
 
 
@@ -431,6 +445,7 @@ class Recoverer:
         self.side, self.name, self.fingerprint = side, name, fingerprint
         self.attributes = attributes
         self.vector: np.ndarray | None = None
+        self._textures: Textures | None = None
 
     @classmethod
     def load(
@@ -482,6 +497,16 @@ class Recoverer:
             )
         other = copy.copy(self)
         other.vector = vector
+        return other
+
+    def with_detail(self, textures: Textures) -> Recoverer:
+        """The same model; what `Options.detail` adds comes from these faces.
+
+        Args:
+            textures: a database of sharp photographs; without it that in `data/faces/webmorph`.
+        """
+        other = copy.copy(self)
+        other._textures = textures
         return other
 
     def asked(self, options: Options) -> Options:
@@ -564,10 +589,18 @@ class Recoverer:
 
         Raises:
             ConfigError: attributes are asked for of a model that cannot be told any.
+            DataError: there are no faces to take detail from, or weights are missing.
         """
         if options.attributes:
             return self.with_attributes(options.attributes).function(replace(options, attributes=""))
-        return self.averaged if options.flip_average else self.recover_batch
+        plain = self.averaged if options.flip_average else self.recover_batch
+        if options.detail == "none":
+            return plain
+        if self._textures is None:
+            from ifrp_tf.recovery.texture import Textures  # late: needs TensorFlow
+
+            self._textures = Textures("data/faces/webmorph", soften=self.recover_batch)
+        return self._textures.refined(plain)
 
     def recover_faces(self, source: Source, options: Options = AS_USUAL) -> Recovered:
         """Finds the faces of a whole picture and recovers them.

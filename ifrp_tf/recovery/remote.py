@@ -26,6 +26,7 @@ _OWN = (
     "answers",
     "save_crops",
     "attributes",
+    "detail",
 )  # what is done here, or is never asked
 
 

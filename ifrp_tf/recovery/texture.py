@@ -67,6 +67,8 @@ class Textures:
         iterations: of L-BFGS.
         count: faces of the database, at most, spread over the folder.
         cache: folder for the Gram matrices of the database; None: they are computed each time.
+        soften: makes faces of the database, uint8 [N, 128, 128, 3], as soft as the pictures to refine are,
+            such as the model that made these; by default faces are blurred.
 
     Raises:
         DataError: there are no faces, or weights are missing.
@@ -83,6 +85,7 @@ class Textures:
         iterations: int = 80,
         count: int = 160,
         cache: str | Path | None = None,
+        soften: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self._config = preset("texture_inference").override([f"model.iterations={iterations}"])
         self._system = TextureInference(self._config)
@@ -94,21 +97,14 @@ class Textures:
         self._key = files.fingerprint(paths, start=f"{self._config.to_dict()} 1")
         self._cache = Path(cache) if cache else None
         self._slope = solve.value_and_slope(self._system.objective)
-        self._known: dict[float, dict[str, np.ndarray]] = {}
+        self._soften = soften
+        self._known: dict[float | None, dict[str, np.ndarray]] = {}
 
-    def refine(
-        self,
-        picture: np.ndarray,
-        *,
-        soften: Callable[[np.ndarray], np.ndarray] | None = None,
-        seconds: float = float("inf"),
-    ) -> Texture:
+    def refine(self, picture: np.ndarray, *, seconds: float = float("inf")) -> Texture:
         """Gives a soft face the detail of photographs, as far as it stays the same person.
 
         Args:
             picture: uint8 [128, 128, 3], aligned.
-            soften: makes faces of the database, uint8 [N, 128, 128, 3], as soft as the picture is; by default
-                they are blurred.
             seconds: the search ends after so many.
 
         Raises:
@@ -118,12 +114,8 @@ class Textures:
         begun = time.monotonic()
         everything = np.ones((SIDE, SIDE), np.float32)
         sharp = self._grams(0.0)
-        if soften is None:
-            sigma = self._blur_of(picture)
-            soft = self._grams(sigma)
-        else:
-            sigma = None
-            soft = self._system.grams(images.to_model_range(soften(self.faces)), everything)
+        sigma = None if self._soften else self._blur_of(picture)
+        soft = self._grams(sigma)
         start = images.to_model_range(picture[None])
         chosen, fitted = self._explain(soft, self._system.grams(start, everything))
         targets = self._towards(start, chosen, sharp, everything, everything, detail=True)
@@ -139,6 +131,10 @@ class Textures:
             "power_before_and_after": [[float(f"{value:.4g}") for value in row] for row in powers],
         }
         return Texture(kept, report)
+
+    def refined(self, network: Callable[[np.ndarray], np.ndarray]) -> Refined:
+        """A network whose answers are refined."""
+        return Refined(network, self)
 
     def complete(self, picture: np.ndarray, hidden: np.ndarray, *, seconds: float = float("inf")) -> Texture:
         """Fills what a mask hides; every visible pixel stays as it is.
@@ -172,17 +168,19 @@ class Textures:
         start_name = "mirror" if "mirror" in others else "principal_components"
         return Texture(filled, {"start": start_name, **fitted, **_course(losses, begun)}, others)
 
-    def _grams(self, sigma: float) -> dict[str, np.ndarray]:
-        """Of the database, blurred: kept in memory, the sharp ones on disk too."""
+    def _grams(self, sigma: float | None) -> dict[str, np.ndarray]:
+        """Of the database, blurred or (None) softened: kept in memory, the sharp ones on disk too."""
         if sigma in self._known:
             return self._known[sigma]
-        path = self._cache / f"textures-{self._key[:16]}.npz" if self._cache and not sigma else None
+        path = self._cache / f"textures-{self._key[:16]}.npz" if self._cache and sigma == 0 else None
         if path is not None and path.is_file():
             with np.load(path) as archive:
                 found = {layer: archive[layer].astype(np.float32) for layer in LAYERS}
         else:
             everything = np.ones((SIDE, SIDE), np.float32)
-            found = self._system.grams(images.to_model_range(_blurred(self.faces, sigma)), everything)
+            soften = self._soften if sigma is None else None
+            faces = soften(self.faces) if soften else _blurred(self.faces, sigma or 0.0)
+            found = self._system.grams(images.to_model_range(faces), everything)
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with files.atomic(path) as temporary, open(temporary, "wb") as file:
@@ -283,6 +281,39 @@ class Textures:
         c = np.linalg.solve(b @ b.T + noise * np.diag(1 / variances), b @ (own[seen] - mean[seen]))
         estimate = np.clip(np.round(mean + c @ axes), 0, 255).astype(np.uint8).reshape(SMALL, SMALL, 3)
         return images.resize(estimate, SIDE)
+
+
+class Refined:
+    """A network whose answers are refined, each once, and what became of each.
+
+    Args:
+        network: uint8 [N, 128, 128, 3] to the same.
+        textures: what refines.
+    """
+
+    def __init__(self, network: Callable[[np.ndarray], np.ndarray], textures: Textures) -> None:
+        self._network, self._textures = network, textures
+        self._done: dict[bytes, Texture] = {}  # batches are filled up with copies of their last picture
+        self._reports: dict[bytes, Mapping[str, Any]] = {}
+
+    def __call__(self, portraits: np.ndarray) -> np.ndarray:
+        """Refined answers, uint8 [N, 128, 128, 3]."""
+        return np.stack([self._refine(answer) for answer in self._network(portraits)])
+
+    def note(self, answer: np.ndarray) -> str:
+        """What a report says of a refined answer."""
+        report = self._reports[answer.tobytes()]
+        if report["step"] == 1:
+            return "the detail is invented (texture inference)"
+        return f"the detail is invented; {report['step']:.0%} of it were taken, for the person's sake"
+
+    def _refine(self, answer: np.ndarray) -> np.ndarray:
+        key = answer.tobytes()
+        if key not in self._done:
+            self._done[key] = self._textures.refine(answer)
+        done = self._done[key]
+        self._reports[done.picture.tobytes()] = done.report
+        return done.picture
 
 
 def squared(pixels: np.ndarray) -> np.ndarray:

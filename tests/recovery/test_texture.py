@@ -1,12 +1,15 @@
 """Refining and completing faces, with real weights on drawn faces."""
 
+import json
+
 import numpy as np
 import pytest
 
-from ifrp_tf.core.errors import DataError, ImageError
+from ifrp_tf.core.errors import ConfigError, DataError, ImageError
 from ifrp_tf.data import toy_faces
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery import texture
+from ifrp_tf.recovery.recoverer import Options, Recoverer
 from ifrp_tf.recovery.texture import Textures, hidden_by, mask_of
 
 
@@ -56,6 +59,29 @@ def test_another_person_is_blended_back(textures, faces):
     kept, step, distance = textures._same_person(faces[6], 255 - faces[6])
     assert step < 1.0
     assert distance <= texture.FARTHEST
+
+
+def test_recovered_faces_get_detail_where_it_is_asked_for_and_the_report_says_so(textures, faces, tmp_path):
+    def network(portraits):
+        return texture._blurred(portraits, 2.0)
+
+    recoverer = Recoverer(network, side=128, name="soft", fingerprint="0" * 64).with_detail(textures)
+    source, output = tmp_path / "portrait.png", tmp_path / "out"
+    images.write_png(source, faces[6])
+    for detail, expected in (("none", "recovered"), ("texture", "failed")):
+        options = Options(faces="whole", detail=detail)
+        report = recoverer.recover_folder(source, output, options=options)
+        assert getattr(report, expected) == 1, "one made otherwise is not replaced unasked"
+    recoverer.recover_folder(source, output, options=options, overwrite=True)
+    soft = network(faces[6:])[0]
+    answer = images.read(output / "portrait_recovered.png").pixels
+    np.testing.assert_array_equal(answer, textures.refine(soft).picture)
+    (entry,) = json.loads((output / "report.json").read_text())["pictures"]
+    assert any("detail is invented" in note for note in entry["notes"])
+    with pytest.raises(ConfigError, match="detail=none"):
+        Options(detail="texture", answers=3)
+    with pytest.raises(ConfigError, match="`detail` to be one of none, texture"):
+        Options(detail="more")
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
