@@ -77,6 +77,7 @@ def test_a_folder_is_changed_and_what_cannot_be_costs_one_line(run_folder, photo
     assert "0 made, 1 there already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_is_measured_tells_a_change_from_none(run_folder, data_dir):
     model = Transfer.load(run_folder)
     found, sheet = checks.check(
@@ -85,7 +86,7 @@ def test_what_is_measured_tells_a_change_from_none(run_folder, data_dir):
         labels=data_dir / "labels",
         weights=data_dir / "weights",
         limit=24,
-        judged=300,
+        judged=1500,
     )
     rows = found["rows"]
     assert rows["the photograph itself"]["distance"][0] == 0
