@@ -48,15 +48,6 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
     return folded
 
 
-def partners(model: keras.Model) -> dict[str, str]:
-    """The name of each batch norm that `fold_batch_norms` folds -> the layer that absorbs it.
-
-    Args:
-        model: a built functional model with one input.
-    """
-    return {norm: layer.name for norm, layer in _foldable(model).items()}
-
-
 def _call(layer: Any, pairs: dict[str, Any], *inputs: Any, **options: Any) -> Tensor:
     return inputs[0] if layer.name in pairs else layer(*inputs, **options)
 

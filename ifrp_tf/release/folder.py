@@ -92,10 +92,7 @@ def locate(model: str | Path) -> ModelFolder:
 
 
 def weights_in(folder: str | Path) -> Path | None:
-    """The weights file in a version folder or in a run's `model/`; None where there is none.
-
-    Releases up to 4 of `ifrp` ship without one: `graph_weights` reads their graph.
-    """
+    """The weights file in a version folder or in a run's `model/`; None where there is none."""
     found = sorted(path for path in Path(folder).glob("*" + WEIGHTS) if not path.name.startswith("."))
     return found[0] if found else None
 

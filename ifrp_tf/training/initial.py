@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from ifrp_tf.core.errors import ModelError
-from ifrp_tf.release import folder, graph_weights, weights
+from ifrp_tf.release import folder, weights
 from ifrp_tf.systems import base
 
 
-def start_from(network: keras.Model, sources: Sequence[str], portraits: np.ndarray) -> None:
+def start_from(network: keras.Model, sources: Sequence[str]) -> None:
     """Gives a network the weights of others, layer by layer where name and shapes agree.
 
     Later sources win. So a network may take its transformer from one run and all else from a released
@@ -23,15 +22,13 @@ def start_from(network: keras.Model, sources: Sequence[str], portraits: np.ndarr
     Args:
         network: built; changed in place.
         sources: each a `.weights.h5` of exactly this network, the folder of a run, or a version folder
-            such as `saved_models/ifrp/4` (or a folder of versions: the newest).
-        portraits: float32 [N, S, S, 3] in [-1, 1], as in training: a released model holds no batch norms
-            any more, and their statistics are measured on these.
+            such as `saved_models/ifrp/5` (or a folder of versions: the newest).
 
     Raises:
         ModelError: if a source cannot be used, or has no layer that fits.
 
     Example:
-        >>> start_from(network, ["saved_models/ifrp", "runs/aligner"], portraits)  # doctest: +SKIP
+        >>> start_from(network, ["saved_models/ifrp", "runs/aligner"])  # doctest: +SKIP
     """
     for source in sources:
         path = Path(source)
@@ -39,7 +36,7 @@ def start_from(network: keras.Model, sources: Sequence[str], portraits: np.ndarr
             weights.load(network, path)
             logging.info("starting from all of %s", path)
             continue
-        found = _read(source, portraits)
+        found = _read(source)
         taken = [layer.name for layer in network.layers if layer.weights and _take(layer, found)]
         if not taken:
             raise ModelError(
@@ -58,11 +55,14 @@ def _take(layer: keras.layers.Layer, source: keras.Model) -> bool:
     return True
 
 
-def _read(source: str, portraits: np.ndarray) -> keras.Model:
+def _read(source: str) -> keras.Model:
     place = folder.locate(source)
     path = place.path if place.kind == "weights" else folder.weights_in(place.path)
     if path is None:
-        return graph_weights.load_released(place.path, portraits)
+        raise ModelError(
+            f"Expected a version with its weights. Received: {source!r}, a graph alone.",
+            hint="Releases up to 4 of ifrp, and versions exported without weights, cannot be trained on.",
+        )
     network = base.build_released(folder.read_config(place))
     weights.load(network, path)
     return network

@@ -155,10 +155,3 @@ def mean_face(training: Any) -> np.ndarray:
     """The mean picture of what is trained on, uint8 [S, S, 3]: the constant answer to beat."""
     mean: np.ndarray = photos.mean_face(training) if isinstance(training, PhotoSet) else training.mean_face
     return mean
-
-
-def some_portraits(training: Any, config: Config, count: int = 384) -> np.ndarray:
-    """Portraits as they come in training: float32 [N, S, S, 3] in [-1, 1], at most `count`."""
-    some = training.select(range(min(count, len(training))))
-    portraits: np.ndarray = steps().fixed_portraits(some, config.data, sets.of(config.data))[0]
-    return portraits

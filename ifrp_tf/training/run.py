@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
 from ifrp_tf.core import runtime
 from ifrp_tf.core.config import Config
@@ -209,8 +208,7 @@ def _fit(
         logging.info("resumed at step %d of %d", state["step"], config.train.steps)
     elif initial:
         trained = trainer.networks[trainer.system.released]
-        portraits = loop.some_portraits(training, config) if trainer.system.recovers else np.zeros(0)
-        starting.start_from(trained, initial.split(","), portraits)
+        starting.start_from(trained, initial.split(","))
         trainer.released.set_weights(trained.get_weights())
         trainer.set_step(0)
     if workers is not None:

@@ -132,9 +132,7 @@ def _cells(photo: Tensor, width: int) -> Tensor:
 
 
 def _unit(x: Tensor, filters: int, kernel: int, name: str, strides: int = 1) -> Tensor:
-    x = keras.layers.Conv2D(
-        filters, kernel, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
-    )(x)
+    x = keras.layers.Conv2D(filters, kernel, strides=strides, padding="same", name=f"{name}_conv")(x)
     x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
     slope = keras.initializers.Constant(0.25)
     return keras.layers.PReLU(slope, shared_axes=[1, 2], name=f"{name}_prelu")(x)

@@ -57,7 +57,7 @@ def told(tmp_path_factory):
     plain.save_weights(folder / "model" / "srn.weights.h5")
     (folder / "config.json").write_text(json.dumps(config.to_dict()))
     network = base.create(TOY).build_released()
-    initial.start_from(network, [str(folder)], PORTRAITS)
+    initial.start_from(network, [str(folder)])
     return network, plain
 
 

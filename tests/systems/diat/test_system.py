@@ -43,7 +43,7 @@ def test_the_parameters_are_those_of_the_authors_networks():
     """T: ten convolutions with norms and slopes; its mask net of five; the first six of D, and a score."""
 
     def unit(kernel, inside, out):
-        return kernel**2 * inside * out + 4 * out + out
+        return kernel**2 * inside * out + out + 4 * out + out
 
     down = unit(4, 3, 64) + unit(4, 64, 128) + unit(4, 128, 256) + unit(4, 256, 512) + unit(4, 512, 512)
     up = unit(3, 128, 512) + unit(3, 128, 256) + unit(3, 64, 128) + unit(3, 32, 64) + 25 * 16 * 3 + 3
