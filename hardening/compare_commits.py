@@ -91,7 +91,7 @@ def cases(weights: bool) -> list[Case]:
             "evaluate",
             (
                 (
-                    "tools/evaluate.py", "--model=saved_models/ifrp/4",
+                    "tools/evaluate.py", "--model=saved_models/ifrp/5",
                     "--portraits={first}/evaluation/portraits", "--photos={first}/evaluation/photos",
                     "--json={out}/evaluation.json",
                 ),
