@@ -134,7 +134,7 @@ class TextureInference(Solved):
         change = answers - targets["start"]
         light = ops.repeat(luminance(change)[..., None], 3, axis=-1)
         colour, light = _low(change - light), _filtered(light, _BINOMIAL)
-        fine = light - _low(light)
+        fine = _filtered(light - _low(light), _BINOMIAL)  # else more power than photographs have there
         smooth = targets["detail"] * fine + (1.0 - targets["detail"]) * (light + colour)
         return targets["start"] + targets["free"] * smooth
 
