@@ -575,8 +575,8 @@ class Run:
         for item in items:
             if item.scene is not None and item.made is not None:
                 item.answers = [next(following) for _ in item.scene.chosen]
-                if self.options.detail != "none":
-                    notes = (network.note(one) for one in item.answers if isinstance(one, np.ndarray))
+                if (note := getattr(network, "note", None)) is not None:  # `texture.Refined`
+                    notes = (note(one) for one in item.answers if isinstance(one, np.ndarray))
                     item.made = replace(item.made, notes=(*item.made.notes, *dict.fromkeys(notes)))
 
     def write(self, item: Item) -> Item:

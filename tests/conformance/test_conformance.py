@@ -1,7 +1,7 @@
 """What must never change: answers of the release, losses and gradients of a stored batch, files on disk.
 
-The golden values were made at commit a6c40d2, before the modules were moved into packages, those of the release
-when it was made. They allow for other processors: one level in an answer, 1e-4 of a loss.
+The golden values were made at commit a6c40d2, before the modules were moved into packages, those of the
+release when it was made. They allow for other processors: one level in an answer, 1e-4 of a loss.
 `hardening/compare_commits.py` compares two commits on one machine and asks for equality to the bit.
 """
 
