@@ -92,7 +92,7 @@ def styles(path: Path) -> None:
 
 def transformer(path: Path) -> None:
     """A tilted face read through the identity, the authors' start, and what undoes the tilt."""
-    moved, undoing = tilted(faces((5,)), (25.0,))
+    moved, undoing = tilted(faces((13,)), (25.0,))
     starts = np.array([[0.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], undoing[0]], np.float32)
     portraits = np.repeat(images.to_model_range(moved), len(starts), axis=0)
     read = layers.bilinear_sample(portraits, layers.affine_grid(starts, SIDE, SIDE))

@@ -89,13 +89,29 @@ def test_every_command_is_explained_with_its_flags():
     assert "| `--pictures` | *must be given* | Training pictures of every row. |" in text
 
 
-def test_examples_of_docstrings_are_read_as_code():
-    source = {"module.py": '"""A.\n\nExample:\n    >>> f(1)\n    2\n"""\n'}
-    with griffe.temporary_visited_package("shown", source) as package:
-        module = package["module"]
-        site_hooks.Examples().on_object(obj=module)
-        kinds = [section.kind for section in module.docstring.parse("google")]
-    assert kinds == [griffe.DocstringSectionKind.text, griffe.DocstringSectionKind.examples]
+DOCSTRING = """A.
+
+Attributes:
+    height, width: of the picture,
+        pixels.
+    side: of the square.
+
+Example:
+    >>> f(1)
+    2
+"""
+
+
+def test_docstrings_are_said_as_they_are_read():
+    docstring = griffe.Docstring(DOCSTRING)
+    site_hooks.Docstrings().on_object(obj=SimpleNamespace(docstring=docstring))
+    text, attributes, examples = docstring.parse("google", warnings=False)
+    assert [(each.name, each.description) for each in attributes.value] == [
+        ("height", "of the picture,\npixels."),
+        ("width", "of the picture,\npixels."),
+        ("side", "of the square."),
+    ]
+    assert examples.kind is griffe.DocstringSectionKind.examples
 
 
 def test_the_tutorial_is_committed_without_outputs():
