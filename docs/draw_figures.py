@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import matplotlib
@@ -32,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SIDE, GAP, LABEL = 128, 6, 16
 _FACES = (0, 5, 7, 11, 13, 19)  # of the drawn ones: of many colours, with and without glasses
 _TILTS = (12.0, -18.0, 8.0, -10.0, 22.0, -6.0)  # degrees
-_SVG = {"svg.hashsalt": "ifrp", "svg.fonttype": "none", "font.size": 9.0, "axes.spines.top": False,
+_SVG: Any = {"svg.hashsalt": "ifrp", "svg.fonttype": "none", "font.size": 9.0, "axes.spines.top": False,
         "axes.spines.right": False}  # fmt: skip
 
 

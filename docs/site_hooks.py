@@ -41,7 +41,7 @@ _NAMED = re.compile(
 
 
 class Docstrings(griffe.Extension):
-    """Says our docstrings as griffe reads them: `Examples:` is code, and each argument has a line of its own."""
+    """Says our docstrings as griffe reads them: `Examples:` is code, each argument has its own line."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Renames `Example:`, and gives `a, b: text` twice."""
