@@ -3,6 +3,8 @@
 # make demo [DEMO_PORT=7860] [SERVER=grpc://host:8500]      a web page for this machine
 # make demo-browser                                        the page's test in Chromium; installs what it needs
 # make site-demo [SITE=site]                               a page without a server, for any static host; needs npm
+# make docs                                                the site of the documentation, into build/docs
+# make figures                                             its figures, into docs/figures
 # make test                                                run the tests
 # make check                                               lint, format, types, imports
 PYTHON ?= python3.11
@@ -15,7 +17,7 @@ DEMO_PORT ?= 7860
 SITE ?= site
 ORT_WEB := onnxruntime-web@1.30.0
 
-.PHONY: recover serve demo demo-browser site-demo test test-slow check install-check clean
+.PHONY: recover serve demo demo-browser site-demo docs figures test test-slow check install-check clean
 .DEFAULT_GOAL := recover
 
 # The stamp is remade whenever a file that names dependencies is newer.
@@ -31,7 +33,11 @@ $(VENV)/.serve: pyproject.toml $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.development: pyproject.toml $(VENV)/.runtime
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[serve,test,check]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[serve,docs,test,check]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.runtime
@@ -75,6 +81,13 @@ demo-browser: $(VENV)/.browser $(VENV)/npm/.$(ORT_WEB)
 
 site-demo: $(VENV)/.onnx $(VENV)/npm/.$(ORT_WEB)
 	@$(BIN)/python tools/site_demo.py --output="$(SITE)" --runtime=$(VENV)/npm/node_modules/onnxruntime-web
+
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build
+	@echo "Open build/docs/index.html, or run: python -m http.server --directory=build/docs"
+
+figures: $(VENV)/.runtime
+	@PYTHONPATH=. $(BIN)/python docs/draw_figures.py
 
 test: $(VENV)/.development
 	@$(BIN)/python -m pytest -n 2 -m "not slow"

@@ -1,6 +1,6 @@
 """Measures a model that is told attributes: whether its answers have them, beside real photographs.
 
-python tools/check_attributes.py --model=saved_models/afrp --json=a.json --sheet=a.png
+python tools/check_attributes.py --model=runs/afrp --json=a.json --sheet=a.png     # after training
 python tools/check_attributes.py                          # only the judge, and its accuracy on photographs
 
 A logistic regression on MobileFaceNet's features judges; the faces are those of data/faces/test with labels.
