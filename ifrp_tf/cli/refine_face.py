@@ -104,6 +104,7 @@ class Request(TextureRequest):
         model: A released model that made the pictures soft: the faces are softened by it; empty: by a blur.
     """
 
+    iterations: int = option(40, low=1)
     model: str = ""
 
 

@@ -599,7 +599,7 @@ class Recoverer:
         if self._textures is None:
             from ifrp_tf.recovery.texture import Textures  # late: needs TensorFlow
 
-            self._textures = Textures("data/faces/webmorph", soften=self.recover_batch)
+            self._textures = Textures("data/faces/webmorph", iterations=40, soften=self.recover_batch)
         return self._textures.refined(plain)
 
     def recover_faces(self, source: Source, options: Options = AS_USUAL) -> Recovered:
