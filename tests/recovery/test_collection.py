@@ -62,9 +62,9 @@ def mixed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def worker():
-    """One for all tests; `threads=0` leaves those of this process as they are."""
+    """One for all tests."""
     model = small_model.exported()
-    return Worker(Task(output="", model=str(model), threads=0), load.identify(model)[1], 100)
+    return Worker(Task(output="", model=str(model)), load.identify(model)[1], 100)
 
 
 def carry_out(worker, output, source, size=4, **asked):
@@ -198,7 +198,7 @@ def test_failures_of_the_moment_are_tried_again(worker, tmp_path):
 
 def test_another_model_is_refused_by_a_worker():
     with pytest.raises(ModelError, match="on every machine"):
-        Worker(Task(output="", model=str(small_model.exported()), threads=0), "0" * 64, 1)
+        Worker(Task(output="", model=str(small_model.exported())), "0" * 64, 1)
 
 
 def test_another_collection_is_not_gone_on_with(tmp_path):
