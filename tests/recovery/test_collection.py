@@ -25,6 +25,7 @@ from ifrp_tf.recovery.recoverer import AS_USUAL
 from ifrp_tf.release import load
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra `ray`")
+parquet = pytest.importorskip("pyarrow.parquet")
 SCENE = pictures.scene(150, 125)
 BAD = {"cut.jpg": "truncated", "text.png": "not_an_image", "empty.jpg": "empty"}
 
@@ -90,7 +91,7 @@ def rows(place):
     lines, table = [], []
     for path in sorted((place / "report").glob("*.jsonl")):
         lines += [json.loads(line) for line in path.read_text().splitlines()]
-        table += pa.parquet.read_table(path.with_suffix(".parquet")).to_pylist()
+        table += parquet.read_table(path.with_suffix(".parquet")).to_pylist()
     for line, row in zip(lines, table, strict=True):
         for name in ("key", "status", "reason", "version", "outputs"):
             assert row[name] == collection._plain(line[name])
