@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ _DIFFERENT = 96
 
 
 def measure(
-    model: str | Path, data: str | Path = "", *, count: int = 1_000, side: int = 128
+    model: str | Path, data: str | Path = "", *, count: int = 1_000, side: int = 128, threads: int = 0
 ) -> dict[str, Any]:
     """Times both commands on a folder of JPEG files, one after the other.
 
@@ -27,6 +28,7 @@ def measure(
         data: folder of photographs; empty for drawn faces.
         count: files in the folder; 96 of them are different.
         side: of the pictures, pixels.
+        threads: of each worker of `recover_collection`; 0 = those of the machine.
 
     Returns:
         Plain values, ready for JSON: `pictures`, and for each command `seconds` as a whole and
@@ -41,9 +43,8 @@ def measure(
         _write(_faces(data, min(count, _DIFFERENT)), side, source)
         for k in range(_DIFFERENT, count):
             os.link(source / f"{k % _DIFFERENT}.jpg", source / f"{k}.jpg")
-        rows = {
-            name: _timed(name, source, Path(root) / name, model) for name in ("recover", "recover_collection")
-        }
+        more = {"recover": (), "recover_collection": (f"--threads={threads}",)}
+        rows = {name: _timed(name, source, Path(root) / name, model, flags) for name, flags in more.items()}
         one, many = (Path(root) / name for name in rows)
         different = sum(
             path.read_bytes() != (many / path.name).read_bytes() for path in one.glob("*_recovered.png")
@@ -52,7 +53,9 @@ def measure(
     return {"pictures": count, **rows, "ratio": speeds[1] / speeds[0], "different": different}
 
 
-def _timed(name: str, source: Path, output: Path, model: str | Path) -> dict[str, float]:
+def _timed(
+    name: str, source: Path, output: Path, model: str | Path, flags: Sequence[str]
+) -> dict[str, float]:
     command = [
         sys.executable,
         str(_TOOLS / f"{name}.py"),
@@ -61,7 +64,7 @@ def _timed(name: str, source: Path, output: Path, model: str | Path) -> dict[str
         f"--model={model}",
     ]
     start = time.monotonic()
-    done = subprocess.run([*command, "--faces=whole"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "--faces=whole", *flags], capture_output=True, text=True, check=False)
     seconds = time.monotonic() - start
     if done.returncode:
         raise DataError(f"{name} failed: {done.stderr[-500:]}")

@@ -213,13 +213,16 @@ def run_serve(
     return _report(lines, result, json_file)
 
 
-def run_collection(model: str | Path, folder: str = "", *, count: int = 1_000, json_file: str = "") -> int:
+def run_collection(
+    model: str | Path, folder: str = "", *, count: int = 1_000, threads: int = 0, json_file: str = ""
+) -> int:
     """Prints how fast `recover_collection` is beside `recover` (`collection.measure`).
 
     Args:
         model: as of `Recoverer.load`.
         folder: photographs; empty for drawn faces.
         count: pictures.
+        threads: of each worker; 0 = those of the machine.
         json_file: also write the numbers here; empty = do not.
 
     Returns:
@@ -232,7 +235,7 @@ def run_collection(model: str | Path, folder: str = "", *, count: int = 1_000, j
     model_folder.locate(model)  # a wrong name must not wait for TensorFlow
     with runtime.start_up():
         from benchmarks import collection
-    result = collection.measure(model, folder, count=count)
+    result = collection.measure(model, folder, count=count, threads=threads)
     lines = [
         f"{name:20}{row['pictures_per_second']:>9.1f} pictures/s once begun, {row['seconds']:.1f} s in all"
         for name, row in result.items()

@@ -59,7 +59,7 @@ _FLAGS: dict[str, tuple[Any, ...]] = {
     "styles": _STYLES,
 }
 _FLAGS["detectors"] = (_DATA, _DETECTORS, _COUNT, _TURNS, _SCORES)
-_FLAGS["collection"] = (_MODEL, _DATA, _COUNT)
+_FLAGS["collection"] = (_MODEL, _DATA, _COUNT, _THREADS)
 _FLAGS["serve"] = (_MODEL, _CLIENTS, _ROUNDS)
 
 
@@ -94,7 +94,9 @@ def main(command: str) -> int:
         )
     if command == "collection":
         count = _COUNT.value or 1_000
-        return benchmark.run_collection(_MODEL.value, _DATA.value, count=count, json_file=_JSON.value)
+        return benchmark.run_collection(
+            _MODEL.value, _DATA.value, count=count, threads=_THREADS.value, json_file=_JSON.value
+        )
     common: dict[str, Any] = {"threads": _THREADS.value, "json_file": _JSON.value}
     if command == "serve":
         return benchmark.run_serve(_MODEL.value, clients=_CLIENTS.value, rounds=_ROUNDS.value, **common)

@@ -1,6 +1,6 @@
 """Recovers the faces in a collection of any size, on one machine or a Ray cluster (extra `ray`).
 
-python tools/recover_collection.py --input=scans --output=recovered    # a worker for each processor here
+python tools/recover_collection.py --input=scans --output=recovered --threads=1    # all processors here
 python tools/recover_collection.py --list=scans.csv --output=/shared/recovered --address=auto    # a cluster
 python tools/recover_collection.py --input=s3://museum/scans --output=s3://museum/recovered --address=auto
 
@@ -33,8 +33,8 @@ class Request(Asked):
         model: A version, a folder of versions, or a run's folder; on every machine in the same place.
         trust: Load a model whose checksums do not match: it is a program.
         address: Of a Ray cluster; auto: that of this machine. Without it one is started here.
-        workers: How many; 0: as many as the cluster has room for.
-        threads: Of each worker.
+        workers: How many; 0: one a machine, or as many as there are processors for their threads.
+        threads: Of each worker; 0: those of its machine. 1 is faster, and a few values differ by a level.
         part: The most inputs that a worker is given at a time.
     """
 
@@ -44,7 +44,7 @@ class Request(Asked):
     trust: bool = False
     address: str = ""
     workers: int = option(0, low=0)
-    threads: int = option(1, low=1, high=1024)
+    threads: int = option(0, low=0, high=1024)
     part: int = option(256, low=1, argument="part_size")
 
 

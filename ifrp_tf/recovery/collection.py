@@ -1,6 +1,7 @@
 """A collection of any size on one machine or many: Ray Data hands parts of it to long-lived workers.
 
-A part is some inputs, done by `folder.Run` as those of a folder are: the answers are the same to the bit.
+A part is some inputs, done by `folder.Run` as those of a folder are: the answers are the same to the bit if
+TensorFlow has as many threads (`Task.threads`), for with another number it adds up in another order.
 What is known of a part while it is worked on lies beside the pictures, in `.ifrp_parts`: its inputs, and a
 manifest whose line is written before the outputs that it names. When a part is complete its rows are written
 to `report/part-<k>.jsonl` and then, which makes it count as done, to `report/part-<k>.parquet`. So whoever
@@ -62,7 +63,7 @@ class Task:
         pages: of TIFF and PDF files, as of `folder.chooser`.
         model: as of `Recoverer.load`; each worker loads it, by default the one installed with it.
         trust: load a model whose checksums do not match.
-        threads: of each worker.
+        threads: of each worker; 0: those of its machine, as `recover` has them, and a worker a machine.
     """
 
     output: str
@@ -71,7 +72,7 @@ class Task:
     pages: str = "first"
     model: str = MODEL
     trust: bool = False
-    threads: int = 1
+    threads: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def recover(
         task: what is made.
         source: files, folders and patterns: paths, or addresses of fsspec.
         listed: address of a list of further inputs (`addresses.read_list`).
-        workers: how many; 0 for as many as the cluster has processors for.
+        workers: how many; 0 for as many as the cluster has machines, or processors for their threads.
         address: of a Ray cluster, `auto` for the one of this machine; empty for one of this run alone, on
             this machine.
         part_size: most inputs of a part.
@@ -332,7 +333,10 @@ def _carried_out(
     import pyarrow as pa
 
     with _cluster(ray, address):
-        count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // task.threads)
+        machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        machines = [processors for processors in machines if processors] or [1]
+        uses = task.threads or min(machines)
+        count = workers or (max(1, sum(machines) // uses) if task.threads else len(machines))
         model = "" if task.model == MODEL else os.path.abspath(task.model)  # each machine has its own
         task = replace(task, model=model, output=_absolute(task.output))
         tables = [
@@ -346,7 +350,7 @@ def _carried_out(
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=min(count, len(tables))),
             # Half of what it uses: so the workers of a machine that dies find room on the others.
-            num_cpus=task.threads / 2,
+            num_cpus=uses / 2,
         )
         try:
             for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):

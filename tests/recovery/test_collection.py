@@ -25,6 +25,7 @@ from ifrp_tf.recovery.recoverer import AS_USUAL
 from ifrp_tf.release import load
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra `ray`")
+parquet = pytest.importorskip("pyarrow.parquet")
 SCENE = pictures.scene(150, 125)
 BAD = {"cut.jpg": "truncated", "text.png": "not_an_image", "empty.jpg": "empty"}
 
@@ -62,9 +63,9 @@ def mixed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def worker():
-    """One for all tests; `threads=0` leaves those of this process as they are."""
+    """One for all tests."""
     model = small_model.exported()
-    return Worker(Task(output="", model=str(model), threads=0), load.identify(model)[1], 100)
+    return Worker(Task(output="", model=str(model)), load.identify(model)[1], 100)
 
 
 def carry_out(worker, output, source, size=4, **asked):
@@ -90,7 +91,7 @@ def rows(place):
     lines, table = [], []
     for path in sorted((place / "report").glob("*.jsonl")):
         lines += [json.loads(line) for line in path.read_text().splitlines()]
-        table += pa.parquet.read_table(path.with_suffix(".parquet")).to_pylist()
+        table += parquet.read_table(path.with_suffix(".parquet")).to_pylist()
     for line, row in zip(lines, table, strict=True):
         for name in ("key", "status", "reason", "version", "outputs"):
             assert row[name] == collection._plain(line[name])
@@ -198,7 +199,7 @@ def test_failures_of_the_moment_are_tried_again(worker, tmp_path):
 
 def test_another_model_is_refused_by_a_worker():
     with pytest.raises(ModelError, match="on every machine"):
-        Worker(Task(output="", model=str(small_model.exported()), threads=0), "0" * 64, 1)
+        Worker(Task(output="", model=str(small_model.exported())), "0" * 64, 1)
 
 
 def test_another_collection_is_not_gone_on_with(tmp_path):
