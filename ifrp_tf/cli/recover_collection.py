@@ -34,7 +34,7 @@ class Request(Asked):
         trust: Load a model whose checksums do not match: it is a program.
         address: Of a Ray cluster; auto: that of this machine. Without it one is started here.
         workers: How many; 0: one a machine, or as many as there are processors for their threads.
-        threads: Of each worker; 0: those of its machine. 1 is faster, and a few values differ by a level.
+        threads: Of each worker; 0: those of its machine. 1 is faster, and a few values differ.
         part: The most inputs that a worker is given at a time.
     """
 
