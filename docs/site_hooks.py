@@ -56,6 +56,9 @@ class Docstrings(griffe.Extension):
             obj.docstring.value = re.sub(several, each, text + "\n", flags=re.M).rstrip()
 
 
+_LAST = "---\nsearch:\n  boost: 0.2\n---"
+"""Head of a page that the search shows behind the guides."""
+
 # Which pages there are.
 
 
@@ -219,7 +222,7 @@ def api() -> dict[str, str]:
             if path.name != "__init__.py"
         ]
         found[f"api/{package.name}.md"] = "\n\n".join(
-            [f"# {package.name}", about or "", *(f"::: {module}" for module in modules)]
+            [_LAST, f"# {package.name}", about or "", *(f"::: {module}" for module in modules)]
         )
     rows = [
         f"* [`ifrp_tf.{name}`][ifrp_tf.{target.replace(':', '.')}]"
