@@ -125,7 +125,8 @@ def test_a_lost_worker_ends_the_others_and_all_go_on(tmp_path):
     finish(*together(tmp_path / "killed"))
     log = (tmp_path / "killed" / "log.txt").read_text()
     assert "resumed at step" in log
-    check_equal(tmp_path / "whole", tmp_path / "killed")
+    # Of the epoch that was broken off the log has the mean over the steps since then.
+    assert losses(tmp_path / "whole")[1:] == losses(tmp_path / "killed")[1:]
     kept = [weights(tmp_path / name / "model" / "srn.weights.h5") for name in ("whole", "killed")]
     for name, value in kept[0].items():
         np.testing.assert_allclose(kept[1][name], value, atol=1e-4, err_msg=name)
