@@ -32,7 +32,7 @@ def run(request: Request) -> int:
 
     files.require(request.data, request.faces, request.sketches)
     with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
-        from ifrp_tf.evaluation import comparison
+        from ifrp_tf.evaluation.comparison import run as comparison
         from ifrp_tf.recovery import crops
     if not request.insist:
         detector = crops.quick_detector()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.pictures.decoding import check_pixels
@@ -183,6 +184,23 @@ def grid(rows: Sequence[np.ndarray] | np.ndarray, pad: int = 2) -> np.ndarray:
             top, left = pad + i * (height + pad), pad + j * (width + pad)
             sheet[top : top + height, left : left + width] = picture
     return sheet
+
+
+def label(text: str, side: int) -> np.ndarray:
+    """Text, black on white, in the middle of the height of a square: what a row of a sheet is called.
+
+    Args:
+        text: broken into lines of about 16 characters; underscores become spaces.
+        side: of the square, pixels.
+
+    Returns:
+        uint8 [side, side, 3].
+    """
+    image = Image.new("RGB", (side, side), "white")
+    font = ImageFont.load_default(max(8, side // 9))
+    words = textwrap.fill(text.replace("_", " "), 16)
+    ImageDraw.Draw(image).text((side // 24, side // 2), words, "black", font, anchor="lm")
+    return np.asarray(image)
 
 
 def side_by_side(portrait: np.ndarray, recovered: np.ndarray) -> np.ndarray:

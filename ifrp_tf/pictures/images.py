@@ -35,11 +35,11 @@ from ifrp_tf.pictures.decoding import (
     encode_png,
     to_rgb,
 )
-from ifrp_tf.pictures.framing import centre_crop, fit, grid, letterbox, resize, side_by_side
+from ifrp_tf.pictures.framing import centre_crop, fit, grid, label, letterbox, resize, side_by_side
 
 __all__ = [
     "FORMATS", "MAX_ASPECT", "MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "MIN_SIDE", "WHITE", "Picture",
-    "Source", "centre_crop", "encode_png", "fit", "from_array", "grid", "is_flat", "letterbox",
+    "Source", "centre_crop", "encode_png", "fit", "from_array", "grid", "is_flat", "label", "letterbox",
     "list_pictures", "read", "resize", "side_by_side", "take", "to_levels", "to_model_range", "to_uint8",
     "write_bytes_atomic", "write_png",
 ]  # fmt: skip

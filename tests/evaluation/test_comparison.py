@@ -7,8 +7,11 @@ import pytest
 
 from ifrp_tf.core.config import Config
 from ifrp_tf.core.errors import ConfigError
-from ifrp_tf.evaluation import comparison, protocols
-from ifrp_tf.evaluation.request import COMPARED, ComparisonRequest
+from ifrp_tf.evaluation import cost, protocols
+from ifrp_tf.evaluation.comparison import report, run, systems
+from ifrp_tf.evaluation.request import COMPARED, FURTHER, ComparisonRequest
+from ifrp_tf.evaluation.statistics import Evidence
+from ifrp_tf.evaluation.store import PairRow, PhotoRow, Scores
 from ifrp_tf.pictures import images
 
 
@@ -17,11 +20,10 @@ def request(folder, **options):
 
 
 def test_every_system_is_trained_on_equal_terms():
-    assert tuple(comparison.SYSTEMS) == COMPARED
-    configs = [
-        comparison.configuration(entry, 40_000) for entry in comparison.SYSTEMS.values() if entry.preset
-    ]
-    assert len(configs) == 8
+    assert set(systems.SYSTEMS) == {*COMPARED, *FURTHER}
+    assert request("x").chosen == list(COMPARED)
+    configs = [systems.configuration(entry, 40_000) for entry in systems.SYSTEMS.values() if entry.preset]
+    assert len(configs) == 10
     assert {config.system for config in configs} == {
         "gatys",
         "johnson",
@@ -40,6 +42,7 @@ def test_every_system_is_trained_on_equal_terms():
     ("options", "words"),
     [
         ({"systems": "pix2pics"}, "Did you mean 'pix2pix'"),
+        ({"systems": "gatys_oracel"}, "Did you mean 'gatys_oracle'"),
         ({"pictures": 0}, "pictures >= 1"),
         ({"limit": -1}, "limit"),
     ],
@@ -49,36 +52,87 @@ def test_wrong_usage_is_named(tmp_path, options, words):
         request(tmp_path, **options)
 
 
-def measured(psnr):
-    """What an evaluation writes, as far as the table reads it."""
-
-    def table(value):
-        values = dict.fromkeys(("psnr", "ssim", "fsim", "frr_top1", "frr_top5"), 0.5)
-        return {"styles": {style: {**values, "psnr": value + k} for k, style in enumerate(STYLES)}}
-
-    return {**table(psnr), "input": table(9.0), "mean_face": table(13.0)}
-
-
 STYLES = ("bank_candy", "bank_mosaic", "bank_scream", "bank_feathers", "bank_udnie")
+SUBJECTS = ("a", "b", "c", "d")
 
 
-def test_the_table_means_over_seen_and_unseen_styles(tmp_path):
-    for name, psnr in (("pix2pix", 15.0), ("release", 17.0)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "paper_as_is.json").write_text(json.dumps(measured(psnr)))
-    bench = comparison.Bench(request(tmp_path, descriptor="none"))
-    content = comparison.collect(bench, {"mgan": "no photograph"})
-    text = comparison.markdown(content)
-    seen = text.split("## Unseen styles")[0]
-    unseen = text.split("## Unseen styles")[1]
-    assert "| pix2pix | 16.00 |" in seen.replace("  ", " ")
-    assert "| pix2pix | 18.50 |" in unseen.replace("  ", " ")
-    assert "| IFRP, the release | 20.50 |" in unseen.replace("  ", " ")
-    assert "20.82 / 0.59" in seen
+def measured(psnr, subjects=SUBJECTS):
+    """Evidence of a system whose k-th style and n-th subject have a PSNR of psnr + k + n."""
+
+    def scores(value):
+        return Scores(value, 0.5, 0.7, 1.0, 2.0, 3.0)
+
+    empty = np.zeros(0, np.float32)
+    photos = {
+        name: PhotoRow(name, Scores(np.inf, 1, 1, 1, 4, 3), scores(13.0), empty, empty) for name in SUBJECTS
+    }
+    styles = {
+        style: [
+            PairRow(style, name, 0.0, scores(psnr + k + n), scores(9.0), empty, empty)
+            for n, name in enumerate(SUBJECTS)
+            if name in subjects
+        ]
+        for k, style in enumerate(STYLES)
+    }
+    return Evidence(styles, photos)
+
+
+def written(folder, **evidences):
+    for name, evidence in evidences.items():
+        (folder / name).mkdir()
+        groups = run.in_groups("paper_as_is", evidence)
+        (folder / name / "paper_as_is.json").write_text(json.dumps({"groups": groups}))
+    content = report.collect(request(folder, descriptor="none"), {"mgan": "no photograph"})
+    return content, report.markdown(content)
+
+
+def test_the_tables_hold_means_intervals_and_margins(tmp_path):
+    content, text = written(
+        tmp_path, gatys=measured(14.0, ("a", "b")), pix2pix=measured(15.0), release=measured(17.0)
+    )
+    seen, unseen, rest = (" ".join(part.split()) for part in text.split("\n## ")[1:4])
+    assert "| pix2pix | 17.50 [" in seen  # styles 0 to 2: 1 on the mean; subjects 0 to 3: 1.5
+    assert "| pix2pix | 20.00 [" in unseen
+    assert "| IFRP, the release | 22.00 [" in unseen
+    assert "| *the mean training face* | 13.00" in unseen
+    assert "| MGAN | failed |" in seen
+    assert "20.82 / 0.59 / 0.80 / 75.1" in seen
     assert "18.90 / 0.54" in unseen
-    assert "| *the mean training face* | 16.50 |" in unseen.replace("  ", " ")
-    assert "| MGAN | failed |" in seen.replace("  ", " ")
+    assert rest.count("| 0.500 |") == 0  # a power of 2 where photographs have 4
+    assert "| 0.500 | 20.82" in seen
+    assert "each in one style only" in text
+    margins = " ".join(text.split("## Margins of ours, unseen styles")[1].split("##")[0].split())
+    assert "| pix2pix | +2.00 [+2.00, +2.00] / +0.000 / +0.000 | +5.93 / +0.14 / +0.17 |" in margins
+    assert "| Gatys et al. (mean of photographs) | +3.00 [+3.00, +3.00]" in margins  # its two subjects only
+    assert "Unseen styles, here: pix2pix 20.00 > Gatys 18.00." in text
+    assert "Unseen styles, in the journal: Gatys 20.25 > pix2pix 18.90." in text
     assert f"--run_dir={tmp_path}" in content["command"]
+    json.dumps(content, allow_nan=False)
+
+
+def test_costly_systems_answer_each_photograph_in_one_style(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in SUBJECTS:
+        images.write_png(tmp_path / f"{name}.png", generator.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    protocol = protocols.Procedural(tmp_path, styles=("tonal", "facets"), side=32)
+    before = dict(protocol.settings)
+    run.take_in_turn(protocol, 3)
+    assert [len(names) for names in protocol.styles.values()] == [2, 1]
+    asked = [name for names in protocol.styles.values() for name in names]
+    assert len(set(asked)) == 3
+    assert len(protocol.photos) == 4  # what is searched stays the same
+    assert protocol.settings != before
+
+
+def test_multiplications_are_those_of_the_layers():
+    import keras
+
+    x = keras.Input((16, 16, 4))
+    y = keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(x)
+    y = keras.layers.Conv2DTranspose(2, 4, strides=2, padding="same", use_bias=False)(y)
+    model = keras.Model(x, y)
+    expected = (16 * 16 * 9 * 4 * 8 + 16 * 16 * 16 * 8 * 2) / 1e9
+    assert cost.gmac(lambda x: model(x, training=False), (1, 16, 16, 4)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_aligned_portraits_are_what_the_upright_ones_are(tmp_path):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from ifrp_tf.core import runtime
 from ifrp_tf.core.errors import ConfigError, DataError, ImageError
@@ -63,20 +62,20 @@ def sheet(photos: np.ndarray, names: Sequence[str], *, seed: int = 7, misaligned
     if misaligned:
         noise = np.random.default_rng((seed, 1)).random((count, 4), dtype="float32")
         aligned = np.asarray(misalign.misalign(aligned, misalign.similarity_parameters(noise)))
-    rows = [np.stack([_label("photo", side), *np.asarray(images.to_uint8(aligned))])]
+    rows = [np.stack([images.label("photo", side), *np.asarray(images.to_uint8(aligned))])]
     known = list(formulas.NAMES)
     learned = [name for name in names if name.startswith(bank.PREFIX)]
     painter = bank.load() if learned else None
     for name in names:
         if painter and name in learned:
             portraits = bank.stylise(painter.trunk, painter.table((name,))[1:], aligned)
-            rows.append(np.stack([_label(name, side), *np.asarray(images.to_uint8(portraits))]))
+            rows.append(np.stack([images.label(name, side), *np.asarray(images.to_uint8(portraits))]))
             continue
         random = np.random.default_rng((seed, 2, known.index(name)))
         params = random.random((count, procedural.PARAMS), dtype="float32")
         field = random.random(aligned.shape, dtype="float32")
         portraits = procedural.stylise(0, aligned, params, field, names=(name,))
-        rows.append(np.stack([_label(name, side), *np.asarray(images.to_uint8(portraits))]))
+        rows.append(np.stack([images.label(name, side), *np.asarray(images.to_uint8(portraits))]))
     return images.grid(rows)
 
 
@@ -130,11 +129,3 @@ def run(
         raise DataError(f"none of the {len(files)} files of {str(source)!r} is a picture that can be read.")
     images.write_png(output, sheet(np.stack(faces), names, seed=seed, misaligned=misalign))
     return 1 if failures else 0
-
-
-def _label(text: str, side: int) -> np.ndarray:
-    """The text, black on white, in the middle of the height of a square."""
-    image = Image.new("RGB", (side, side), "white")
-    font = ImageFont.load_default(max(8, side // 9))
-    ImageDraw.Draw(image).text((side // 24, side // 2), text.replace("_", " "), "black", font, anchor="lm")
-    return np.asarray(image)

@@ -1,0 +1,1 @@
+"""The compared systems under one harness: the same training pictures, portraits and measures."""
