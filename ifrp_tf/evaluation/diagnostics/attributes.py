@@ -6,14 +6,12 @@ labels. Its accuracy on photographs of test persons is the ceiling for what is r
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from scipy.optimize import minimize
 
 from ifrp_tf.core.config import DataConfig
 from ifrp_tf.core.errors import DataError
@@ -21,6 +19,7 @@ from ifrp_tf.core.rendering import markdown_table
 from ifrp_tf.data import attributes, photos, pipeline_tf
 from ifrp_tf.data.attributes import NAMES
 from ifrp_tf.data.photos import PhotoSet
+from ifrp_tf.nn.logistic import Logistic, fit
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery.recoverer import Recoverer
 from ifrp_tf.release.load import in_batches
@@ -28,71 +27,12 @@ from ifrp_tf.styles import sets
 from ifrp_tf.systems.normalised_face.networks import build_encoder
 from ifrp_tf.training import validation
 
-PENALTY = 100.0
-"""Of the squared coefficients of standardised features, against the sum over some thousand photographs."""
-
 ASKED = ("Male", "Young", "Smiling", "Mouth_Slightly_Open", "Eyeglasses")
 """What is turned around: what a portrait may leave open, and the judge tells well."""
 
 _SIDE, _BATCH, _SHOWN = 128, 32, 6
 
 Say = Callable[[str], object]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Judge:
-    """A linear judge of attributes.
-
-    Attributes:
-        mean: of each feature, [F].
-        spread: standard deviation of each, [F].
-        coefficients: [A, F + 1]; the last one is added as it is.
-    """
-
-    mean: np.ndarray
-    spread: np.ndarray
-    coefficients: np.ndarray
-
-    def logits(self, features: np.ndarray) -> np.ndarray:
-        """[N, F] features to [N, A]: above 0 the attribute is there."""
-        rows = (features - self.mean) / self.spread
-        return rows @ self.coefficients[:, :-1].T + self.coefficients[:, -1]
-
-    def accuracy(self, features: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """Share of right verdicts on what is known of [N, A] vectors, [A]; NaN where nothing is."""
-        return _share((self.logits(features) > 0) == (vectors > 0), vectors)
-
-
-def fit(features: np.ndarray, vectors: np.ndarray, *, penalty: float = PENALTY) -> Judge:
-    """A logistic regression for every attribute, by L-BFGS.
-
-    Args:
-        features: [N, F].
-        vectors: [N, A] in {-1, 0, 1}; what is 0 is left out.
-        penalty: half of it times the squared coefficients is added to the sum of the losses.
-
-    Raises:
-        DataError: an attribute is there, or not there, in all that are known.
-    """
-    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
-    rows = np.concatenate([(features - mean) / spread, np.ones((len(features), 1))], axis=1).astype(
-        np.float64
-    )
-    found = []
-    for column in vectors.T.astype(np.float64):
-        known = column != 0
-        x, y = rows[known], column[known]
-        if len(set(y)) < 2:
-            raise DataError("Expected photographs with and without each attribute. Received: one kind.")
-
-        def loss(w: np.ndarray, x: np.ndarray = x, y: np.ndarray = y) -> tuple[float, np.ndarray]:
-            margin = y * (x @ w)
-            pull = penalty * np.append(w[:-1], 0.0)
-            slope = -y / (1.0 + np.exp(np.clip(margin, -60, 60)))
-            return float(np.logaddexp(0.0, -margin).sum() + 0.5 * w @ pull), x.T @ slope + pull
-
-        found.append(minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x)
-    return Judge(mean, spread, np.stack(found))
 
 
 def encoder(weights: str | Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -200,7 +140,7 @@ def check(
 
 def measure(
     recoverer: Recoverer,
-    judge: Judge,
+    judge: Logistic,
     encode: Callable[[np.ndarray], np.ndarray],
     portraits: np.ndarray,
     truth: np.ndarray,
@@ -282,12 +222,6 @@ def tables(found: dict[str, Any]) -> str:
 
 def _confidence(logits: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60)))
-
-
-def _share(right: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    known = vectors != 0
-    with np.errstate(invalid="ignore"):
-        return np.asarray((right & known).sum(axis=0) / known.sum(axis=0))
 
 
 def _named(values: np.ndarray) -> dict[str, float]:

@@ -10,7 +10,7 @@ from ifrp_tf.nn.layers import LEAKY_SLOPE
 
 
 def build_critic(width: int, attributes: int, *, side: int = 128) -> keras.Model:
-    """Four strided convolutions without norms and three heads on their mean (Miyato & Koyama 2018).
+    """Four strided convolutions without norms and two heads on their mean (Miyato & Koyama 2018).
 
     Args:
         width: channels of the first convolution; each further one has twice as many.
@@ -18,8 +18,8 @@ def build_critic(width: int, attributes: int, *, side: int = 128) -> keras.Model
         side: side of the square pictures, pixels: a multiple of 16.
 
     Input shape: `(N, side, side, 3)`, float32 in [-1, 1].
-    Output shape: `[(N, 1), (N, attributes), (N, attributes)]`, float32: how real the picture is, how well
-        each attribute goes with it (`agreement`), and logits that each is there.
+    Output shape: `[(N, 1), (N, attributes)]`, float32: how real the picture is, and how well each attribute
+        goes with it (`agreement`).
     """
     photo = keras.Input((side, side, 3), name="photo")
     x = photo
@@ -30,7 +30,6 @@ def build_critic(width: int, attributes: int, *, side: int = 128) -> keras.Model
     heads = [
         keras.layers.Dense(1, name="realism", dtype="float32")(x),
         keras.layers.Dense(attributes, use_bias=False, name="projection", dtype="float32")(x),
-        keras.layers.Dense(attributes, name="auxiliary", dtype="float32")(x),
     ]
     return keras.Model(photo, heads, name="critic")
 

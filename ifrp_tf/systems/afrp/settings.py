@@ -30,23 +30,26 @@ class LossConfig(ifrp.LossConfig):
         adversarial_kind: hinge.
         adversarial_decay: factor an epoch; the weight falls to no less than half.
         wrong: weight of photographs with attributes that are not theirs, beside that of recovered faces.
-        auxiliary: weight of the attributes that the critic reads in recovered faces.
-        warm_up: steps over which these two terms gain their weights, so that the critic learns first.
+        auxiliary: weight of the attributes that a frozen reader sees in recovered faces (`reader`).
+        reader: what it looks at: maps of SqueezeNet, or for tests the pixels.
+        warm_up: steps over which the adversarial term gains its weight, so that the critic learns first.
         hide_all: chance with which a picture's attributes are all hidden from the network.
         hide_one: chance with which a single attribute is.
         contradict: chance with which one shown attribute is the opposite of what it is, and the critic's
-            terms ask for it. Without it nothing rewards following the vector against the portrait.
+            terms and the reader's ask for it. Without it nothing rewards following the vector against the
+            portrait.
     """
 
     adversarial: float = 0.003
     adversarial_kind: Literal["hinge"] = "hinge"
     adversarial_decay: float = 1.0
     wrong: float = 0.5
-    auxiliary: float = 0.1
+    auxiliary: float = 0.3
+    reader: Literal["squeezenet", "pixels"] = "squeezenet"
     warm_up: int = 200
     hide_all: float = 0.3
     hide_one: float = 0.15
-    contradict: float = 0.15
+    contradict: float = 0.4
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,7 +88,7 @@ def afrp() -> Config:
 def afrp_toy() -> Config:
     """`toy` that is told who of the drawn faces smiles and who wears glasses: for tests, without data."""
     recipe = ifrp.toy()
-    return _told(recipe, data=recipe.data, loss={"warm_up": 50}, train=recipe.train)
+    return _told(recipe, data=recipe.data, loss={"warm_up": 50, "reader": "pixels"}, train=recipe.train)
 
 
 def _told(recipe: Config, data: DataConfig, loss: dict[str, Any], train: TrainConfig) -> Config:

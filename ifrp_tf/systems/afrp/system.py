@@ -16,6 +16,7 @@ from ifrp_tf.data import toy_faces
 from ifrp_tf.data.photos import PhotoSet
 from ifrp_tf.nn import losses
 from ifrp_tf.systems.afrp.networks import agreement, build_critic, wrong_attributes
+from ifrp_tf.systems.afrp.reader import Reader
 from ifrp_tf.systems.base import Networks, Player, Step, Term
 from ifrp_tf.systems.ifrp.networks import build_srn
 from ifrp_tf.systems.ifrp.system import Ifrp
@@ -47,6 +48,21 @@ class Afrp(Ifrp):
         ),
     }
 
+    reader: Reader | None = None
+
+    def load_frozen(self, weights: str) -> None:
+        """Reads what `ifrp` needs, and SqueezeNet for what reads attributes."""
+        super().load_frozen(weights)
+        loss = self.config.loss
+        if loss.auxiliary:
+            self.reader = Reader(
+                loss.reader,
+                len(NAMES),
+                side=self.config.data.side,
+                weights=weights or None,
+                dtype=self.config.train.dtype,
+            )
+
     def build(self) -> dict[str, keras.Model]:
         """`srn` and `dn`, the critic."""
         width, side = self.config.model.discriminator_width, self.config.data.side
@@ -59,7 +75,8 @@ class Afrp(Ifrp):
     def batches(self, training: Any, step: int) -> Any:
         """The common batches, and what is known of each photograph and what of that is shown.
 
-        Portraits rendered with shards are not used: their photographs are stylised anew.
+        Portraits rendered with shards are not used: their photographs are stylised anew. What reads
+        attributes learns from these photographs first: the same whenever a run is resumed.
         """
         from ifrp_tf.data import pipeline_tf  # late: needs TensorFlow
 
@@ -68,6 +85,8 @@ class Afrp(Ifrp):
         labels = self._known().labels(
             photos.names, hide_all=loss.hide_all, hide_one=loss.hide_one, contradict=loss.contradict
         )
+        if self.reader is not None:
+            self.reader.fit(photos.pixels, labels.vectors)
         return pipeline_tf.batches(photos, self.config, step=step, labels=labels)
 
     def _known(self) -> known_attributes.Attributes:
@@ -96,11 +115,10 @@ class Afrp(Ifrp):
             Term("real", lambda step: self._verdicts(step)[0], 0.5),
             Term("fake", lambda step: self._verdicts(step)[1], 0.5),
             Term("wrong", lambda step: self._verdicts(step)[2], 0.5 * loss.wrong),
-            Term("auxiliary", self._read),
         ]
-        used = loss.adversarial or loss.auxiliary
+        terms = tuple(critic) if loss.adversarial else ()
         return (
-            Player("dn", ("dn",), tuple(critic) if used else (), critic=True, start=loss.adversarial_start),
+            Player("dn", ("dn",), terms, critic=True, start=loss.adversarial_start),
             Player("srn", ("srn",), tuple(self._srn_terms())),
         )
 
@@ -115,9 +133,7 @@ class Afrp(Ifrp):
     def _srn_terms(self) -> list[Term]:
         auxiliary = Term("auxiliary", self._asked_for, self.config.loss.auxiliary, "attributes asked for")
         terms = [*super()._srn_terms(), *([auxiliary] if auxiliary.weight else [])]
-        return [
-            self._warmed_up(term) if term.name in ("adversarial", "auxiliary") else term for term in terms
-        ]
+        return [self._warmed_up(term) if term.name == "adversarial" else term for term in terms]
 
     def _warmed_up(self, term: Term) -> Term:
         loss = self.config.loss
@@ -134,7 +150,7 @@ class Afrp(Ifrp):
         def made() -> tuple[Tensor, Tensor, Tensor]:
             known = step.batch["attributes"]
             others, is_wrong = wrong_attributes(known, step.number)
-            realism, projection, _ = self._of_photos(step)
+            realism, projection = step.networks["dn"](step.batch["photos"], training=True)
             fake = self._of_recovered(step)
             return losses.matching_losses(
                 agreement(realism, projection, known),
@@ -146,15 +162,6 @@ class Afrp(Ifrp):
         verdicts: tuple[Tensor, Tensor, Tensor] = step.once("verdicts", made)
         return verdicts
 
-    def _of_photos(self, step: Step) -> Sequence[Tensor]:
-        heads: Sequence[Tensor] = step.once(
-            "photos", lambda: step.networks["dn"](step.batch["photos"], training=True)
-        )
-        return heads
-
-    def _read(self, step: Step) -> Tensor:
-        return losses.attribute_loss(self._of_photos(step)[2], step.batch["attributes"])
-
     def _of_recovered(self, step: Step) -> Sequence[Tensor]:
         heads: Sequence[Tensor] = step.once(
             "recovered", lambda: step.networks["dn"](step.outputs["recovered"], training=True)
@@ -162,11 +169,12 @@ class Afrp(Ifrp):
         return heads
 
     def _adversarial(self, step: Step) -> Tensor:
-        realism, projection, _ = self._of_recovered(step)
+        realism, projection = self._of_recovered(step)
         return losses.generator_adversarial_loss(agreement(realism, projection, _asked(step)), "hinge")
 
     def _asked_for(self, step: Step) -> Tensor:
-        return losses.attribute_loss(self._of_recovered(step)[2], _asked(step))
+        assert self.reader is not None, "load_frozen comes first"
+        return losses.attribute_loss(self.reader(step.outputs["recovered"]), _asked(step))
 
 
 def _asked(step: Step) -> Tensor:

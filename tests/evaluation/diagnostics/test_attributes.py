@@ -7,30 +7,12 @@ from ifrp_tf.cli import check_attributes
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.data.attributes import NAMES, Attributes
 from ifrp_tf.evaluation.diagnostics import attributes as judged
+from ifrp_tf.nn.logistic import Logistic
 from ifrp_tf.pictures import images
 from ifrp_tf.recovery.recoverer import Recoverer
 
 COUNT, SIDE = len(NAMES), 32
 random = np.random.default_rng(0)
-
-
-def test_the_judge_is_a_logistic_regression_on_what_is_known():
-    features = random.normal(size=(300, 5)) * [1, 2, 3, 4, 5] + 7
-    scores = features @ random.normal(size=(5, 2)) + random.normal(size=(300, 2)) * 3
-    vectors = np.where(scores > np.median(scores, axis=0), 1, -1)
-    vectors[:100, 1] = 0
-    judge = judged.fit(features, vectors, penalty=2.0)
-    linear = pytest.importorskip("sklearn.linear_model")
-    for k, rows in enumerate((slice(None), slice(100, None))):
-        x = (features[rows] - features.mean(0)) / features.std(0)
-        other = linear.LogisticRegression(C=0.5, tol=1e-8, max_iter=1000).fit(x, vectors[rows, k])
-        expected = np.append(other.coef_[0], other.intercept_)
-        np.testing.assert_allclose(judge.coefficients[k], expected, atol=2e-3)
-        found = judge.accuracy(features, vectors)[k]
-        assert found == pytest.approx(other.score(x, vectors[rows, k]), abs=0.01)
-    assert np.isnan(judge.accuracy(features[:9], 0 * vectors[:9])).all()
-    with pytest.raises(DataError, match="one kind"):
-        judged.fit(features, np.ones((300, 1)))
 
 
 def painted(portraits, told=None):
@@ -52,7 +34,7 @@ def recoverer():
 
 
 def test_what_is_told_and_turned_around_is_counted(recoverer):
-    judge = judged.Judge(np.zeros(COUNT), np.ones(COUNT), np.eye(COUNT, COUNT + 1) * 10)
+    judge = Logistic(np.zeros(COUNT), np.ones(COUNT), np.eye(COUNT, COUNT + 1) * 10)
     portraits = random.integers(0, 256, (7, SIDE, SIDE, 3)).astype(np.uint8)
     vectors = np.where(random.random((7, COUNT)) < 0.5, 1, -1).astype(np.int8)
     truth = painted(portraits, vectors.astype(float))
