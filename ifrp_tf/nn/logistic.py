@@ -44,13 +44,16 @@ class Logistic:
         return kernel.T, self.coefficients[:, -1] - kernel @ self.mean
 
 
-def fit(features: np.ndarray, vectors: np.ndarray, *, penalty: float = PENALTY) -> Logistic:
+def fit(
+    features: np.ndarray, vectors: np.ndarray, *, penalty: float = PENALTY, iterations: int = 10_000
+) -> Logistic:
     """A logistic regression for every attribute, all of them by one L-BFGS.
 
     Args:
         features: [N, F].
         vectors: [N, A] in {-1, 0, 1}; what is 0 is left out.
         penalty: half of it times the squared coefficients is added to the sum of the losses.
+        iterations: at most; where many features meet a strong penalty, some dozens are enough.
 
     Raises:
         DataError: an attribute is there, or not there, in all that are known.
@@ -78,6 +81,6 @@ def fit(features: np.ndarray, vectors: np.ndarray, *, penalty: float = PENALTY) 
         np.zeros(shape).ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"ftol": 1e-10, "gtol": 1e-3},
+        options={"ftol": 1e-10, "gtol": 1e-3, "maxiter": iterations},
     )
     return Logistic(mean, spread, found.x.reshape(shape).T)

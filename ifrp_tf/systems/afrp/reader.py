@@ -24,6 +24,7 @@ TAP, CELLS = "fire5", 4
 PENALTY = 0.06
 """Of `logistic.fit`, a photograph."""
 
+ITERATIONS = 80
 _BATCH = 64
 
 
@@ -107,7 +108,9 @@ class Reader:
             for k in range(0, len(rows), _BATCH)
         ]
         twice = np.concatenate([told, told])[:, both]
-        found = logistic.fit(np.concatenate(features), twice, penalty=PENALTY * len(twice))
+        found = logistic.fit(
+            np.concatenate(features), twice, penalty=PENALTY * len(twice), iterations=ITERATIONS
+        )
         kernel = np.zeros((found.mean.size, vectors.shape[1]), np.float32)
         bias = np.zeros(vectors.shape[1], np.float32)
         kernel[:, both], bias[both] = found.dense()
