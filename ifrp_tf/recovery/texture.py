@@ -132,6 +132,24 @@ class Textures:
         }
         return Texture(kept, report)
 
+    @property
+    def settings(self) -> str:
+        """What answers depend on, as text: equal where they are."""
+        return f"{self._key[:16]}{' softened' if self._soften else ''}"
+
+    def explain(self, picture: np.ndarray) -> Mapping[str, Any]:
+        """How well a combination of the faces explains the textures of a sharp photograph.
+
+        Args:
+            picture: uint8 [128, 128, 3], aligned.
+
+        Returns:
+            `fit_error`, `nearest_error`, `uniform_error` and `effective_faces`.
+        """
+        _check(picture)
+        own = self._system.grams(images.to_model_range(picture[None]), np.ones((SIDE, SIDE), np.float32))
+        return self._explain(self._grams(0.0), own)[1]
+
     def refined(self, network: Callable[[np.ndarray], np.ndarray]) -> Refined:
         """A network whose answers are refined."""
         return Refined(network, self)

@@ -19,6 +19,12 @@ from ifrp_tf.systems.ifrp.localisation import (
 )
 from ifrp_tf.systems.ifrp.settings import ModelConfig
 
+TOLD_LEVELS = (4, 3)
+"""Decoder levels that attributes join: 8 and 16 pixels of 128, where mouths and glasses have their places."""
+
+TOLD_SCALE = 10.0
+"""Of the vector: steps of Adam are of one size whatever the weights are, and these begin at zero."""
+
 __all__ = ["ALIGNMENT_LAYER", "LOCALISATION_TABLES", "build_discriminator", "build_srn"]
 
 
@@ -28,8 +34,8 @@ def build_srn(config: ModelConfig | None = None, *, side: int = 128, attributes:
     Args:
         config: architecture and options; the journal's network by default.
         side: side of the square pictures, pixels: a multiple of 32; at least 128 for full inner transformers.
-        attributes: numbers of a second input `attributes`, which join the `ijcv` network behind its
-            bottleneck (`_told`); 0 for no such input. The other layers keep their names and shapes.
+        attributes: numbers of a second input `attributes`, which join the `ijcv` network in its decoder
+            (`_told`); 0 for no such input. The other layers keep their names and shapes.
 
     Input shape: `(N, side, side, 3)`, float32 in [-1, 1]; with attributes a list of it and `(N, attributes)`.
     Output shape: `(N, side, side, 3)`, float32, about [-1, 1]: clip before use.
@@ -52,7 +58,8 @@ def build_srn(config: ModelConfig | None = None, *, side: int = 128, attributes:
     portrait = keras.Input((side, side, 3), name="portrait")
     vector = keras.Input((attributes,), name="attributes") if attributes else None
     if config.srn == "ijcv":
-        x = _srn_journal(portrait, config, vector)
+        told = None if vector is None else keras.layers.Rescaling(TOLD_SCALE, name="attributes_scale")(vector)
+        x = _srn_journal(portrait, config, told)
     elif vector is not None:
         raise ConfigError(f"Expected srn=ijcv with attributes. Received: srn={config.srn}.")
     else:
@@ -92,18 +99,20 @@ def _stage(x: Tensor, name: str, kind: Normalization) -> Tensor:
     return keras.layers.LeakyReLU(LEAKY_SLOPE, name=f"{name}_leaky")(normalize(x, kind, f"{name}_norm"))
 
 
-def _told(x: Tensor, vector: Tensor) -> Tensor:
-    """Adds what an attribute vector says, the same at every place; at first nothing.
+def _told(x: Tensor, vector: Tensor, level: int) -> Tensor:
+    """Adds what an attribute vector says at each place; at first nothing.
 
     Behind a convolution this equals widening its kernel by a channel for each attribute that holds its value
-    everywhere, up to the border, where such a channel would end. At a vector of zeros nothing is ever added.
+    everywhere, but what is added may differ from place to place: faces are aligned here, and a mouth is in
+    few cells. At a vector of zeros nothing is ever added.
     """
-    channels = x.shape[-1]
-    said = keras.layers.Dense(channels, use_bias=False, kernel_initializer="zeros", name="attributes_dense")(
-        vector
-    )
-    said = keras.layers.Reshape((1, 1, channels), name="attributes_reshape")(said)
-    return keras.layers.Add(name="attributes_add")([x, said])
+    shape = tuple(x.shape[1:])
+    size = shape[0] * shape[1] * shape[2]
+    said = keras.layers.Dense(
+        size, use_bias=False, kernel_initializer="zeros", name=f"attributes{level}_dense"
+    )(vector)
+    said = keras.layers.Reshape(shape, name=f"attributes{level}_reshape")(said)
+    return keras.layers.Add(name=f"attributes{level}_add")([x, said])
 
 
 def _srn_journal(portrait: Tensor, config: ModelConfig, vector: Tensor | None = None) -> Tensor:
@@ -124,8 +133,8 @@ def _srn_journal(portrait: Tensor, config: ModelConfig, vector: Tensor | None = 
     for k in range(4, 0, -1):
         channels = 2 ** (k - 1) * width
         x = upsample(x, channels, config.upsampling, f"d{k}")
-        if vector is not None and k == 4:
-            x = _told(x, vector)
+        if vector is not None and k in TOLD_LEVELS:
+            x = _told(x, vector, k)
         x = _stage(x, f"d{k}", kind)
         for block in range(1, 1 + config.deep_blocks * (k in (4, 3))):
             x = residual_block(x, f"deep{k}_block{block}", kind)
