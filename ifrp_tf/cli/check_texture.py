@@ -65,11 +65,10 @@ def run(request: Request) -> int:
         from ifrp_tf.recovery.texture import SIDE, Textures
 
     folder, found = Path(request.run_dir), {}
-    shared = {"count": 160, "cache": request.cache or None}
     squeeze = Perceptual("squeeze", request.weights, side=SIDE)
     with files.locked(folder / ".lock"):
         if request.explained or request.completed:
-            textures = Textures(request.database, request.weights, **shared)
+            textures = Textures(request.database, request.weights, cache=request.cache or None)
         if request.explained:
             found["explained"] = texture.explained(textures, request.faces, count=request.explained)
         if request.portraits:
@@ -87,8 +86,8 @@ def run(request: Request) -> int:
                 request.database,
                 request.weights,
                 iterations=request.iterations,
+                cache=request.cache or None,
                 soften=recoverer.recover_batch,
-                **shared,
             )
             found["refined"] = texture.refined(asked, softened, folder, say=print)
             texture.write(found, folder)

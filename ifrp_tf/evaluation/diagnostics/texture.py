@@ -192,10 +192,10 @@ def completed(
                 photo = photos.read(named[name], SIDE)
                 hidden = draw(np.random.default_rng([k, len(mask)]))
                 pictures = _fillings(textures, photo, hidden)
-                row = {"mask": mask, "name": name, "settings": textures.settings}
-                row["fillings"] = {
+                scores = {
                     key: _scores(picture, photo, hidden, perceptual) for key, picture in pictures.items()
                 }
+                row = {"mask": mask, "name": name, "settings": textures.settings, "fillings": scores}
                 if (mask, name) not in known:
                     lines.append([row])
                     known[mask, name] = row
