@@ -44,13 +44,18 @@ class Logistic:
         return kernel.T, self.coefficients[:, -1] - kernel @ self.mean
 
 
-def fit(features: np.ndarray, vectors: np.ndarray, *, penalty: float = PENALTY) -> Logistic:
+def fit(
+    features: np.ndarray, vectors: np.ndarray, *, penalty: float = PENALTY, balanced: bool = False
+) -> Logistic:
     """A logistic regression for every attribute, all of them by one L-BFGS.
 
     Args:
         features: [N, F].
         vectors: [N, A] in {-1, 0, 1}; what is 0 is left out.
         penalty: half of it times the squared coefficients is added to the sum of the losses.
+        balanced: an attribute's presence counts as much as its absence, however often each is known: for
+            verdicts on pictures of one kind. Fitted as they come they lean to the more frequent answer, the
+            more the fewer photographs there are.
 
     Raises:
         DataError: an attribute is there, or not there, in all that are known.
@@ -63,14 +68,18 @@ def fit(features: np.ndarray, vectors: np.ndarray, *, penalty: float = PENALTY) 
     )
     truth, known = vectors.astype(np.float64), vectors != 0
     shape = (rows.shape[1], vectors.shape[1])
+    weights = known.astype(np.float64)
+    if balanced:
+        counts = np.where(truth > 0, (truth > 0).sum(axis=0), (truth < 0).sum(axis=0))
+        weights *= known.sum(axis=0) / 2 / counts
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         w = flat.reshape(shape)
         margin = truth * (rows @ w)
         pull = penalty * w
         pull[-1] = 0.0
-        slope = -truth / (1.0 + np.exp(np.clip(margin, -60, 60)))
-        value = np.logaddexp(0.0, -margin)[known].sum() + 0.5 * (w * pull).sum()
+        slope = -truth * weights / (1.0 + np.exp(np.clip(margin, -60, 60)))
+        value = (weights * np.logaddexp(0.0, -margin)).sum() + 0.5 * (w * pull).sum()
         return float(value), (rows.T @ slope + pull).ravel()
 
     found = minimize(
