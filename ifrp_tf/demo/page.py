@@ -43,6 +43,7 @@ footer, #files .label-clear-button { display: none !important; }
 #message .bad { border-left: 4px solid #b91c1c; padding-left: 0.7rem; }
 #gallery .grid-wrap { min-height: 0 !important; max-height: none !important; }
 #gallery .caption-label { white-space: normal !important; max-width: none !important; }
+#attributes .form { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); }
 #files .filename { display: table-cell; width: auto; }
 #files .stem { white-space: normal !important; overflow-wrap: anywhere; }
 #files .filename > * { margin-right: -0.3em; }
@@ -119,7 +120,6 @@ def build(
             with gr.Column(min_width=300):
                 drop = _drop(gr)
                 clicked = _examples(gr, examples)
-                sliders, reset = _attributes(gr, attributes)
             with gr.Column(min_width=300):
                 message = gr.HTML(_said(_FIRST), elem_id="message")
                 found = gr.Image(
@@ -129,6 +129,7 @@ def build(
                 )  # fmt: skip
                 by_hand, box, draw, back = _by_hand(gr)
         with gr.Column(visible=False, elem_id="results") as results:
+            sliders, reset = _attributes(gr, attributes)
             shown = _results(gr)
         gr.Markdown(_keeping(where), elem_id="keeping")
         handlers = _Handlers(gr, opened, faces)
@@ -277,9 +278,7 @@ class _Handlers:
         return self._changed(result, lambda known: demo.search_again(known, self._asked(told), self._faces))
 
     def tell(self, result: Result | None, *told: float) -> list[Any]:
-        """A slider was moved; before there is a picture it waits for one."""
-        if result is None:
-            return [self._gr.skip()] * 13
+        """A slider was moved."""
         return self._changed(result, lambda known: demo.tell(known, self._asked(told)))
 
     def reset(self, result: Result | None, *told: float) -> list[Any]:

@@ -23,7 +23,7 @@ def test_it_is_a_logistic_regression_on_what_is_known():
             other.score(x, vectors[rows, k]), abs=0.01
         )
     assert np.isnan(found.accuracy(features[:9], 0 * vectors[:9])).all()
-    rare = np.where(scores > np.quantile(scores, [0.8, 0.4], axis=0), 1, -1) * (vectors != 0)
+    rare = np.where(scores > np.diag(np.quantile(scores, [0.8, 0.4], axis=0)), 1, -1) * (vectors != 0)
     even = logistic.fit(features, rare, penalty=2.0, balanced=True)
     for k, rows in enumerate((slice(None), slice(100, None))):
         x = (features[rows] - features.mean(0)) / features.std(0)
