@@ -91,7 +91,7 @@ def cases(weights: bool) -> list[Case]:
             "evaluate",
             (
                 (
-                    "tools/evaluate.py", "--model=saved_models/ifrp/5",
+                    "tools/evaluate.py", "--model=saved_models/ifrp",
                     "--portraits={first}/evaluation/portraits", "--photos={first}/evaluation/photos",
                     "--json={out}/evaluation.json",
                 ),

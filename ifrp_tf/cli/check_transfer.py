@@ -1,6 +1,6 @@
 """Measures models that change an attribute: success, the person, the mask, beside trivial answers.
 
-python tools/check_transfer.py --model=saved_models/diat_mouth --json=t.json --sheet=t.png
+python tools/check_transfer.py --model=runs/diat_mouth --json=t.json --sheet=t.png
 python tools/check_transfer.py --model=runs/diat,runs/diat_a      # of the same attribute, side by side
 
 The photographs are those of data/faces/test without the attribute; a logistic regression on MobileFaceNet's

@@ -51,8 +51,8 @@ class Asked:
             guess; 16 times the work.
         save_crops: Also write <stem>_crop.png: the portrait that the network saw.
         attributes: Of the sitter, for a model that is told them: such as male=1,smiling=1,beard=-1.
-        detail: texture: of photographs (data/faces/webmorph), invented, the person guarded; some 20 seconds
-            a face.
+        detail: texture: of photographs (data/faces/webmorph), invented, the person guarded; some 20 CPU
+            seconds a face.
         size: Side of <stem>_recovered.png: 256 or 512. Enlarged (Lanczos): no detail is added.
         smoothing: Of faces in videos and animations, seconds; 0: none.
         pages: Of TIFF and PDF: first, all, or such as 1,3-5. Outputs: <stem>_page<k>...

@@ -1,12 +1,13 @@
 """Changes one attribute of a face and keeps the person: DIAT (Li, Zuo and Zhang 2016).
 
-python tools/transfer.py --attribute=mouth --input=photos --output=changed
-python tools/transfer.py --attribute=mouth --input=paintings --output=changed --portraits   # through the SRN
-python tools/transfer.py --model=runs/diat --input=photo.jpg --output=changed
+python tools/transfer.py --model=runs/diat_mouth --input=photos --output=changed
+python tools/transfer.py --model=runs/diat_mouth --input=paintings --output=changed --portraits   # by the SRN
 
-Every attribute has a model of its own (--preset=diat trains one). Writes <stem>_<attribute>.png, the face in
-its frame, <stem>_<attribute>_sheet.png (before | after) and report.json. The answer shows what was not: every
-file says so. Exit code: 0 all good, 1 some pictures failed, 2 wrong usage, 3 model unusable, 130 interrupted.
+Every attribute has a model of its own, which --preset=diat trains; none is released yet. Once one is,
+--attribute=mouth finds it as diat_mouth beside the released models. Writes <stem>_<attribute>.png, the face
+in its frame, <stem>_<attribute>_sheet.png (before | after) and report.json. The answer shows what was not:
+every file says so. Exit code: 0 all good, 1 some pictures failed, 2 wrong usage, 3 model unusable, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Request:
         input: A file, a folder or a pattern.
         output: Folder for the answers.
         attribute: What faces are to have, such as smile or glasses=-1. Empty: what the model gives.
-        model: A version, a folder of versions or a run. Empty: the released one for the attribute.
+        model: A version, a folder of versions or a run. Empty: a released one for the attribute.
         portraits: The pictures are portraits; the SRN makes photographs of them first.
         srn: The model that does it. Empty: the released one.
         face: Of a picture with several, from 1 from the left; 0: such pictures are refused.

@@ -148,11 +148,13 @@ def run(
             else:
                 opened = demo_model.local(model, trust=trust, faces=faces)
             where = f" and by the model server at {server}" if server else ""
-            name = opened().name
+            found = opened()
             made = examples.make(
                 Path(folder, "made", "examples"), whole=faces == "auto", painted=not server
             )  # fmt: skip
-            page = demo_page.build(opened, faces=faces, model=name, where=where, examples=made)
+            page = demo_page.build(
+                opened, faces=faces, model=found.name, where=where, examples=made, attributes=found.attributes
+            )  # fmt: skip
             hosts = _LOOPBACK if host in ("127.0.0.1", "localhost", "::1") else None
             app = application(page, css=examples.css(made), hosts=hosts)
             with contextlib.suppress(SystemExit):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ifrp_tf.core.errors import IfrpError
 from ifrp_tf.demo import result as demo
 from ifrp_tf.demo.result import Opened, Result, Shown
@@ -41,6 +43,7 @@ footer, #files .label-clear-button { display: none !important; }
 #message .bad { border-left: 4px solid #b91c1c; padding-left: 0.7rem; }
 #gallery .grid-wrap { min-height: 0 !important; max-height: none !important; }
 #gallery .caption-label { white-space: normal !important; max-width: none !important; }
+#attributes .form { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); }
 #files .filename { display: table-cell; width: auto; }
 #files .stem { white-space: normal !important; overflow-wrap: anywhere; }
 #files .filename > * { margin-right: -0.3em; }
@@ -71,6 +74,9 @@ _UNCERTAIN = """How far, in levels of 255, the answers to 16 slightly changed co
 dark where they agree, light yellow where it is by 40 or more. The number, a mean of 1 - SSIM, is 0 where all
 are alike. At most {most} faces are measured. Where the answers agree the face can still be wrong."""
 
+_TOLD = """What a portrait leaves open is made as you say: -1, it is not so; 0, not said; 1, it is so. An
+answer that was told something illustrates it and proves nothing."""
+
 _FIRST = "Waiting for a picture."
 _GONE = "That picture is no longer kept. Give it again."
 
@@ -83,7 +89,13 @@ def head() -> str:
 
 
 def build(
-    opened: Opened, *, faces: str = "auto", model: str = "", where: str = "", examples: Sequence[Shown] = ()
+    opened: Opened,
+    *,
+    faces: str = "auto",
+    model: str = "",
+    where: str = "",
+    examples: Sequence[Shown] = (),
+    attributes: Sequence[str] = (),
 ) -> Any:
     """Draws the page.
 
@@ -93,6 +105,7 @@ def build(
         model: its name, for people.
         where: words on where else pictures go, beginning with a comma; empty for nowhere.
         examples: pictures to click.
+        attributes: names of what the model can be told of the sitter, a slider each.
 
     Returns:
         A `gradio.Blocks` that is not served yet.
@@ -116,6 +129,7 @@ def build(
                 )  # fmt: skip
                 by_hand, box, draw, back = _by_hand(gr)
         with gr.Column(visible=False, elem_id="results") as results:
+            sliders, reset = _attributes(gr, attributes)
             shown = _results(gr)
         gr.Markdown(_keeping(where), elem_id="keeping")
         handlers = _Handlers(gr, opened, faces)
@@ -125,22 +139,32 @@ def build(
             files,
         ]  # fmt: skip
         once: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1, "api_visibility": "private"}
-        drop.input(handlers.take, drop, everything, show_progress_on=message, **once)
+        drop.input(handlers.take, [drop, *sliders], everything, show_progress_on=message, **once)
         drop.clear(handlers.forget, None, everything, **once)
         for button, example in zip(clicked, examples, strict=True):
             button.click(
-                functools.partial(handlers.example, example), None, [drop, *everything],
+                functools.partial(handlers.example, example), sliders, [drop, *everything],
                 show_progress_on=message, **once,
             )  # fmt: skip
         gr.on(
             [draw.click, box.submit],
             handlers.draw,
-            [result, box],
+            [result, box, *sliders],
             everything,
             show_progress_on=message,
             **once,
         )
-        back.click(handlers.search_again, result, everything, show_progress_on=message, **once)
+        back.click(
+            handlers.search_again, [result, *sliders], everything, show_progress_on=message, **once
+        )  # fmt: skip
+        if sliders:
+            gr.on(
+                [one.input for one in sliders], handlers.tell, [result, *sliders], everything,
+                trigger_mode="always_last", show_progress_on=message, **once,
+            )  # fmt: skip
+            reset.click(
+                handlers.reset, [result, *sliders], [*sliders, *everything], show_progress_on=message, **once
+            )  # fmt: skip
         strength.input(
             handlers.blend, [result, strength], [slider, message], trigger_mode="always_last",
             show_progress="hidden", **once,
@@ -169,6 +193,19 @@ def _examples(gr: Any, examples: Sequence[Shown]) -> list[Any]:
     gr.Markdown("No picture at hand? Try one of these (the photograph is NASA's, in the public domain):")
     with gr.Row(elem_id="examples"):
         return [gr.Button(one.caption, elem_id=f"example_{k}") for k, one in enumerate(examples)]
+
+
+def _attributes(gr: Any, names: Sequence[str]) -> tuple[list[Any], Any]:
+    """A slider for each, and what sets all back; nothing of a model that cannot be told any."""
+    if not names:
+        return [], None
+    with gr.Accordion("What is known of the sitter", open=False, elem_id="attributes"):
+        gr.Markdown(_TOLD)
+        sliders = [
+            gr.Slider(-1, 1, 0, step=0.1, label=name.replace("_", " ").capitalize(), elem_id=name, buttons=[])
+            for name in names
+        ]
+        return sliders, gr.Button("Say nothing", elem_id="reset", size="sm")
 
 
 def _by_hand(gr: Any) -> tuple[Any, ...]:
@@ -212,27 +249,42 @@ class _Handlers:
     def __init__(self, gr: Any, opened: Opened, faces: str) -> None:
         self._gr, self._opened, self._faces = gr, opened, faces
 
-    def take(self, given: tuple[str, str] | None) -> list[Any]:
+    def _asked(self, told: Sequence[float]) -> Opened:
+        """The model, told what the sliders say; where all are at 0 it is asked as one that cannot be told."""
+        return lambda: (
+            self._opened().with_attributes(np.array(told, np.float32)) if any(told) else self._opened()
+        )
+
+    def take(self, given: tuple[str, str] | None, *told: float) -> list[Any]:
         """A picture was dropped."""
         if given is None:
             return self.forget()
         path, name = given
         try:
-            return self._all(demo.recover(path, name, self._opened, self._faces))
+            return self._all(demo.recover(path, name, self._asked(told), self._faces))
         except IfrpError as error:
             return self._nothing(_said(f"“{name}” cannot be used: {error}", bad=True))
 
-    def example(self, example: Shown) -> list[Any]:
+    def example(self, example: Shown, *told: float) -> list[Any]:
         """An example was clicked."""
-        return [_text(example.path), *self.take((_text(example.path), example.path.name))]
+        return [_text(example.path), *self.take((_text(example.path), example.path.name), *told)]
 
-    def draw(self, result: Result | None, box: str) -> list[Any]:
+    def draw(self, result: Result | None, box: str, *told: float) -> list[Any]:
         """A box was drawn or typed."""
-        return self._changed(result, lambda known: demo.recover_in_box(known, box, self._opened))
+        return self._changed(result, lambda known: demo.recover_in_box(known, box, self._asked(told)))
 
-    def search_again(self, result: Result | None) -> list[Any]:
+    def search_again(self, result: Result | None, *told: float) -> list[Any]:
         """The boxes are taken back."""
-        return self._changed(result, lambda known: demo.search_again(known, self._opened, self._faces))
+        return self._changed(result, lambda known: demo.search_again(known, self._asked(told), self._faces))
+
+    def tell(self, result: Result | None, *told: float) -> list[Any]:
+        """A slider was moved."""
+        return self._changed(result, lambda known: demo.tell(known, self._asked(told)))
+
+    def reset(self, result: Result | None, *told: float) -> list[Any]:
+        """Nothing is to be said any more."""
+        nothing = [0.0] * len(told)
+        return [*nothing, *self.tell(result, *nothing)]
 
     def forget(self) -> list[Any]:
         """The picture was taken away; where it lay, there may already be the next one."""

@@ -18,6 +18,7 @@ from PIL import Image
 
 from ifrp_tf.core.errors import ConfigError, ImageError
 from ifrp_tf.core.files import read_bytes
+from ifrp_tf.data import attributes
 from ifrp_tf.pictures import decoding, images
 from ifrp_tf.pictures.blending import paste
 from ifrp_tf.pictures.geometry import SMALLEST_FACE, Face, Place, overlap
@@ -94,9 +95,16 @@ class Result:
             return "The picture as a whole is taken for one face."
         return f"{faces} face{'s' * (faces != 1)} found, {chosen} recovered."
 
+    @property
+    def told(self) -> str:
+        """What the model was told of the sitter, in the words of `data.attributes`; empty for nothing."""
+        return "" if self.recoverer.vector is None else attributes.words(self.recoverer.vector)
+
     def notes(self) -> list[str]:
         """What was done or noticed that whoever gave the picture should know: a sentence each."""
         words = [note.replace("_", " ") for note in (*self.read, *self.done.notes)]
+        if self.told:
+            words.append(f"made as it was told, which is no evidence: {self.told.replace(',', ', ')}")
         return [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in words]
 
     def found(self) -> Path:
@@ -160,7 +168,7 @@ class Result:
 
     def _write(self, name: str, pixels: np.ndarray) -> Path:
         path = Path(self._folder.name, name)
-        text = provenance(self.recoverer.name, self.recoverer.fingerprint)
+        text = provenance(self.recoverer.name, self.recoverer.fingerprint, self.told)
         images.write_png(
             path, pixels, text=None if name in ("before.png", f"{self.stem}_faces.png") else text
         )
@@ -205,6 +213,22 @@ def search_again(result: Result, opened: Opened, faces: str = "auto") -> Result:
     recoverer = opened()
     done = recoverer.recover_faces(result.pixels, Options(faces=faces))
     return Result(result.stem, result.pixels, done, recoverer, result.read)
+
+
+def tell(result: Result, opened: Opened) -> Result:
+    """The same faces once more, for a model that is told something else of the sitter.
+
+    Args:
+        result: of the picture.
+        opened: gives the model as it is told now.
+
+    Raises:
+        ConfigError: the model cannot be told anything.
+        ModelError: there is no model, or it gave no usable answer.
+    """
+    recoverer = opened()
+    done = replace(result.done, recovered=recoverer.recover_batch(result.done.scene.portraits))
+    return Result(result.stem, result.pixels, done, recoverer, result.read, result.drawn)
 
 
 def recover_in_box(result: Result, box: str, opened: Opened) -> Result:

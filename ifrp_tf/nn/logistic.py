@@ -45,7 +45,12 @@ class Logistic:
 
 
 def fit(
-    features: np.ndarray, vectors: np.ndarray, *, penalty: float = PENALTY, iterations: int = 10_000
+    features: np.ndarray,
+    vectors: np.ndarray,
+    *,
+    penalty: float = PENALTY,
+    balanced: bool = False,
+    iterations: int = 10_000,
 ) -> Logistic:
     """A logistic regression for every attribute, all of them by one L-BFGS.
 
@@ -53,6 +58,9 @@ def fit(
         features: [N, F].
         vectors: [N, A] in {-1, 0, 1}; what is 0 is left out.
         penalty: half of it times the squared coefficients is added to the sum of the losses.
+        balanced: an attribute's presence counts as much as its absence, however often each is known: for
+            verdicts on pictures of one kind. Fitted as they come they lean to the more frequent answer, the
+            more the fewer photographs there are.
         iterations: at most; where many features meet a strong penalty, some dozens are enough.
 
     Raises:
@@ -66,14 +74,18 @@ def fit(
     )
     truth, known = vectors.astype(np.float64), vectors != 0
     shape = (rows.shape[1], vectors.shape[1])
+    weights = known.astype(np.float64)
+    if balanced:
+        counts = np.where(truth > 0, (truth > 0).sum(axis=0), (truth < 0).sum(axis=0))
+        weights *= known.sum(axis=0) / 2 / counts
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         w = flat.reshape(shape)
         margin = truth * (rows @ w)
         pull = penalty * w
         pull[-1] = 0.0
-        slope = -truth / (1.0 + np.exp(np.clip(margin, -60, 60)))
-        value = np.logaddexp(0.0, -margin)[known].sum() + 0.5 * (w * pull).sum()
+        slope = -truth * weights / (1.0 + np.exp(np.clip(margin, -60, 60)))
+        value = (weights * np.logaddexp(0.0, -margin)).sum() + 0.5 * (w * pull).sum()
         return float(value), (rows.T @ slope + pull).ravel()
 
     found = minimize(

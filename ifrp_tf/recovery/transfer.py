@@ -17,9 +17,8 @@ from ifrp_tf.pictures import images
 from ifrp_tf.recovery.each import Made, each
 from ifrp_tf.recovery.one_face import one_face
 from ifrp_tf.recovery.recoverer import Late, Recoverer
-from ifrp_tf.release import folder, weights
-from ifrp_tf.release.load import in_batches
-from ifrp_tf.systems import base
+from ifrp_tf.release import folder
+from ifrp_tf.release.load import in_batches, load_network
 
 SYSTEM = "diat"
 
@@ -48,7 +47,7 @@ class Transfer:
         fingerprint: of the model, 64 hexadecimal digits.
 
     Example:
-        >>> transfer = Transfer.load("saved_models/diat_mouth")  # doctest: +SKIP
+        >>> transfer = Transfer.load("runs/diat_mouth")  # doctest: +SKIP
         >>> transfer.change(faces).pictures.shape  # doctest: +SKIP
         (3, 128, 128, 3)
     """
@@ -67,18 +66,8 @@ class Transfer:
         Raises:
             ModelError: there is no model, it is damaged, or it is of another system.
         """
-        found = folder.locate(model)
-        whole = folder.verify(found.path) if found.kind == "version" else folder.sha256(found.path)
-        config = folder.read_config(found)
-        path = folder.weights_in(found.path) if found.kind == "version" else found.path
-        if config.system != SYSTEM or path is None:
-            raise ModelError(
-                f"Expected a model of the system {SYSTEM} with its weights. "
-                f"Received: {found.name} of {config.system}."
-            )
-        network = base.build_released(config)
-        weights.load(network, path)
-        return cls(network, config.model.attribute, config.data.side, found.name, whole)
+        network, config, name, fingerprint = load_network(model, SYSTEM)
+        return cls(network, config.model.attribute, config.data.side, name, fingerprint)
 
     def change(self, photos: np.ndarray) -> Changed:
         """Faces with the attribute.

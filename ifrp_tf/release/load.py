@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from ifrp_tf.core.errors import ImageError, ModelError
 from ifrp_tf.data import attributes
 from ifrp_tf.pictures import images
 from ifrp_tf.release import folder
+
+if TYPE_CHECKING:
+    import keras
+
+    from ifrp_tf.core.config import Config
 
 Network = Callable[..., np.ndarray]
 """Of portraits, and of a model that is told attributes also of those."""
@@ -78,6 +84,35 @@ def identify(model: str | Path, *, trust: bool = False) -> tuple[folder.ModelFol
     if found.kind == "version":
         return found, folder.verify(found.path, trust=trust)
     return found, folder.sha256(found.path)
+
+
+def load_network(model: str | Path, system: str) -> tuple[keras.Model, Config, str, str]:
+    """The network of a model of one system, for tools that ask for more than an answer.
+
+    Args:
+        model: as of `load`.
+        system: whose models it must be, such as `normalised_face`.
+
+    Returns:
+        The released network, its configuration, its name and its fingerprint.
+
+    Raises:
+        ModelError: there is no model, it is damaged, or it is of another system.
+    """
+    found, fingerprint = identify(model)
+    config = folder.read_config(found)
+    path = folder.weights_in(found.path) if found.kind == "version" else found.path
+    if config.system != system or path is None:
+        raise ModelError(
+            f"Expected a model of the system {system} with its weights. "
+            f"Received: {found.name} of {config.system}."
+        )
+    with runtime.start_up():
+        from ifrp_tf.release import weights
+        from ifrp_tf.systems import base
+    network = base.build_released(config)
+    weights.load(network, path)
+    return network, config, found.name, fingerprint
 
 
 def _load_version(path: Path, side: int) -> tuple[Network, bool]:

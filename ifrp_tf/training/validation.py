@@ -64,11 +64,16 @@ def _answer(system: System, network: keras.Model) -> Callable[[np.ndarray], np.n
     return lambda portraits: np.asarray(system.recover(network, portraits))
 
 
-def score(pictures: np.ndarray, photos: np.ndarray) -> dict[str, float]:
-    """Mean PSNR in dB (capped at 100 for equal pictures) and mean SSIM of uint8 [N, S, S, 3] pairs."""
+def scores(pictures: np.ndarray, photos: np.ndarray) -> dict[str, np.ndarray]:
+    """PSNR in dB (capped at 100 for equal pictures) and SSIM of uint8 [N, S, S, 3] pairs: [N] each."""
     psnr, ssim = [], []
     for k in range(0, len(photos), BATCH):
         a, b = pictures[k : k + BATCH], photos[k : k + BATCH]
         psnr.append(np.minimum(np.asarray(metrics.psnr(a, b)), 100.0))
         ssim.append(np.asarray(metrics.ssim(a, b)))
-    return {"psnr": float(np.concatenate(psnr).mean()), "ssim": float(np.concatenate(ssim).mean())}
+    return {"psnr": np.concatenate(psnr), "ssim": np.concatenate(ssim)}
+
+
+def score(pictures: np.ndarray, photos: np.ndarray) -> dict[str, float]:
+    """The means of `scores`."""
+    return {name: float(values.mean()) for name, values in scores(pictures, photos).items()}

@@ -1,6 +1,7 @@
 """The web page in a browser: a painting made here goes in, and what comes out is looked at."""
 
 import base64
+import contextlib
 import importlib.util
 import io
 import json
@@ -23,9 +24,12 @@ import small_model
 from PIL import Image
 
 from ifrp_tf.data import sample
+from ifrp_tf.data.attributes import NAMES
 from ifrp_tf.demo import app, page, result
 from ifrp_tf.nn.metrics import ssim
 from ifrp_tf.pictures import images
+from ifrp_tf.recovery.recoverer import Recoverer
+from ifrp_tf.release import export
 from ifrp_tf.styles import procedural
 
 MISSING = [name for name in ("gradio", "selenium") if importlib.util.find_spec(name) is None]
@@ -67,17 +71,16 @@ def painting(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """The address of the page, as a user starts it, and a folder for what it keeps."""
-    kept = tmp_path_factory.mktemp("kept")
-    command = small_model.command("demo", "--port=0")
+@contextlib.contextmanager
+def started(kept, *flags):
+    """The address of the page, as a user starts it; `kept` is an empty folder for what it keeps."""
+    command = small_model.command("demo", "--port=0", *flags)
     environment = {**small_model.environment(), "TMPDIR": str(kept), "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment["http_proxy"] = "http://127.0.0.1:9"  # whoever goes out, or to itself through it, fails
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline()
-            yield re.search(r"http://\S+", line)[0], kept
+            yield re.search(r"http://\S+", line)[0]
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
             assert not list(kept.iterdir())  # no picture stays behind
@@ -86,8 +89,16 @@ def served(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(served, tmp_path_factory):
-    """Chromium with the page open, and a download folder."""
+def served(tmp_path_factory):
+    """The page's address, and the folder for what it keeps."""
+    kept = tmp_path_factory.mktemp("kept")
+    with started(kept) as address:
+        yield address, kept
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A browser with a download folder."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -110,10 +121,16 @@ def browser(served, tmp_path_factory):
     where = {"behavior": "allow", "downloadPath": str(driver.folder)}
     try:
         driver.execute_cdp_cmd("Browser.setDownloadBehavior", where)
-        driver.get(served[0])
         yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(served, chromium):
+    """Chromium with the page open."""
+    chromium.get(served[0])
+    return chromium
 
 
 def find(browser, selector):
@@ -190,6 +207,7 @@ def test_a_painting_is_recovered_shown_and_kept(browser, served, painting):
     before, after = pictures(browser, "#slider img", 2)
     np.testing.assert_array_equal(before, images.read(painting).pixels)
     assert 0.02 < (before != after).any(-1).mean() < 0.4  # the faces, not the rest
+    assert not find(browser, "#attributes")  # the model cannot be told any
     assert pictures(browser, "#found img", 1)[0].shape == before.shape
     recovered = pictures(browser, "#gallery img", 2)
     assert [one.shape for one in recovered] == [(128, 128, 3)] * 2
@@ -462,3 +480,46 @@ def test_only_uploaded_files_are_read(served, painting):
     with pytest.raises(urllib.error.HTTPError) as refused:
         fetch(f"{served[0]}/gradio_api/file={urllib.parse.quote(str(painting))}")
     assert refused.value.code in (403, 404)
+
+
+def test_a_model_that_can_be_told_of_the_sitter_has_a_slider_for_each_attribute(chromium, tmp_path):
+    """The last test here: the browser goes to another page."""
+    from selenium.webdriver.common.keys import Keys
+
+    small_model.write_run(tmp_path / "run", small_model.TOLD)
+    export.run(tmp_path / "run", tmp_path / "models" / "1")
+    model, portrait = Recoverer.load(tmp_path / "models"), images.letterbox(sample.photo(), 32)
+    expected = {
+        told: model.with_attributes(told)(portrait[None])[0]
+        for told in ("", "Smiling=1", "Smiling=1,Male=-0.1")
+    }
+    images.write_png(tmp_path / "face.png", sample.photo())
+    (tmp_path / "kept").mkdir()
+
+    def range_of(name):
+        return find(chromium, f"#{name} input[type=range]")[0]
+
+    def recovered(told):
+        return until(lambda: np.array_equal(pictures(chromium, "#gallery img", 1)[0], expected[told]))
+
+    with started(tmp_path / "kept", f"--model={tmp_path / 'models'}", "--faces=whole") as address:
+        chromium.get(address)
+        give(chromium, tmp_path / "face.png")
+        recovered("")
+        until(lambda: find(chromium, "#attributes button"))[0].send_keys(Keys.ENTER)
+        until(lambda: len(find(chromium, "#attributes input[type=range]")) == len(NAMES))
+        range_of("Smiling").send_keys(Keys.END)
+        recovered("Smiling=1")
+        give(chromium, tmp_path / "face.png")  # the next picture is asked for with the same words
+        recovered("Smiling=1")
+        range_of("Male").send_keys(Keys.ARROW_LEFT)
+        recovered("Smiling=1,Male=-0.1")
+        until(lambda: "no evidence: Male=-0.1, Smiling=1" in text(chromium, "#message"))
+        screenshot(chromium, "attributes")
+        link = until(lambda: find(chromium, "#files a[download]"))[0].get_attribute("href")
+        with Image.open(io.BytesIO(fetch(link))) as file:
+            assert file.text["ifrp_tf"].endswith("; told Male=-0.1,Smiling=1")
+        find(chromium, "#reset")[0].send_keys(Keys.ENTER)
+        recovered("")
+        until(lambda: {range_of(name).get_attribute("value") for name in NAMES} == {"0"})
+        assert "told" not in text(chromium, "#message")

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from ifrp_tf.core.errors import ConfigError, ImageError, ModelError
+from ifrp_tf.data.attributes import NAMES
 from ifrp_tf.demo import result as demo
 from ifrp_tf.pictures import images
 from ifrp_tf.pictures.blending import paste
@@ -153,6 +154,26 @@ def test_a_box_in_a_picture_without_a_face(tmp_path):
 def test_boxes_of_no_use_are_explained(pixels, box, words):
     with pytest.raises(ConfigError, match=words):
         by_hand(result(pixels), box)
+
+
+def test_the_same_faces_are_made_as_the_model_is_told_and_every_file_says_so(pixels):
+    def network(portraits, told=None):
+        return 255 - portraits if told is None else portraits // 2
+
+    able = Recoverer(network, side=SIDE, name="able/1", fingerprint="0" * 64, attributes=NAMES)
+    one = result(pixels)
+    one.drawn = one.done.scene.faces[:1]
+    told = demo.tell(one, lambda: able.with_attributes("male=-0.5,smiling=1"))
+    np.testing.assert_array_equal(told.done.recovered, one.done.scene.portraits // 2)
+    np.testing.assert_array_equal(read(told.faces()[1].path), one.done.scene.portraits[1] // 2)
+    assert all(text(path)["ifrp_tf"].endswith("; told Male=-0.5,Smiling=1") for path in told.files(1.0))
+    assert told.notes()[-1] == "Made as it was told, which is no evidence: Male=-0.5, Smiling=1."
+    assert told.message() == one.message()
+    again = demo.tell(told, lambda: able)
+    np.testing.assert_array_equal(again.done.recovered, one.done.recovered)
+    assert again.notes() == one.notes()
+    with pytest.raises(ConfigError, match="negative/1, which cannot"):
+        demo.tell(one, lambda: NEGATIVE.with_attributes("smiling=1"))
 
 
 def test_uncertainty_stands_beside_each_face_and_is_measured_once(pixels):

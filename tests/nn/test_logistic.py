@@ -23,6 +23,14 @@ def test_it_is_a_logistic_regression_on_what_is_known():
             other.score(x, vectors[rows, k]), abs=0.01
         )
     assert np.isnan(found.accuracy(features[:9], 0 * vectors[:9])).all()
+    rare = np.where(scores > np.diag(np.quantile(scores, [0.8, 0.4], axis=0)), 1, -1) * (vectors != 0)
+    even = logistic.fit(features, rare, penalty=2.0, balanced=True)
+    for k, rows in enumerate((slice(None), slice(100, None))):
+        x = (features[rows] - features.mean(0)) / features.std(0)
+        other = linear.LogisticRegression(C=0.5, tol=1e-8, max_iter=1000, class_weight="balanced")
+        other.fit(x, rare[rows, k])
+        expected = np.append(other.coef_[0], other.intercept_)
+        np.testing.assert_allclose(even.coefficients[k], expected, atol=2e-3)
     kernel, bias = found.dense()
     np.testing.assert_allclose(features @ kernel + bias, found.logits(features), atol=1e-8)
     with pytest.raises(DataError, match="one kind"):

@@ -78,6 +78,9 @@ def test_recovered_faces_get_detail_where_it_is_asked_for_and_the_report_says_so
     np.testing.assert_array_equal(answer, textures.refine(soft).picture)
     (entry,) = json.loads((output / "report.json").read_text())["pictures"]
     assert any("detail is invented" in note for note in entry["notes"])
+    small = Recoverer(network, side=32, name="small", fingerprint="0" * 64).with_detail(textures)
+    with pytest.raises(ConfigError, match="small of 32"):
+        small.function(options)
     with pytest.raises(ConfigError, match="detail=none"):
         Options(detail="texture", answers=3)
     with pytest.raises(ConfigError, match="`detail` to be one of none, texture"):
