@@ -18,7 +18,7 @@ from ifrp_tf.nn import losses
 from ifrp_tf.systems.afrp.networks import agreement, build_critic, wrong_attributes
 from ifrp_tf.systems.afrp.reader import Reader
 from ifrp_tf.systems.base import Networks, Player, Step, Term
-from ifrp_tf.systems.ifrp.networks import build_srn
+from ifrp_tf.systems.ifrp.networks import TOLD, build_srn
 from ifrp_tf.systems.ifrp.system import Ifrp
 
 NAMES = known_attributes.NAMES
@@ -70,7 +70,11 @@ class Afrp(Ifrp):
 
     def build_released(self) -> keras.Model:
         """The SRN with its second input."""
-        return build_srn(self.config.model, side=self.config.data.side, attributes=len(NAMES))
+        srn = build_srn(self.config.model, side=self.config.data.side, attributes=len(NAMES))
+        if self.config.model.keep:
+            for layer in srn.layers:
+                layer.trainable = layer.name.startswith(TOLD)
+        return srn
 
     def batches(self, training: Any, step: int) -> Any:
         """The common batches, and what is known of each photograph and what of that is shown.

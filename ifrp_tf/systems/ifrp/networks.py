@@ -19,8 +19,11 @@ from ifrp_tf.systems.ifrp.localisation import (
 )
 from ifrp_tf.systems.ifrp.settings import ModelConfig
 
-TOLD_LEVELS = (4, 3)
-"""Decoder levels that attributes join: 8 and 16 pixels of 128, where mouths and glasses have their places."""
+TOLD_LEVELS = (4, 3, 2)
+"""Decoder levels that attributes join: 8, 16 and 32 pixels of 128: mouths and glasses have their places."""
+
+TOLD = "attributes"
+"""Begins the names of the layers that attributes go through."""
 
 TOLD_SCALE = 10.0
 """Of the vector: steps of Adam are of one size whatever the weights are, and these begin at zero."""
@@ -56,9 +59,9 @@ def build_srn(config: ModelConfig | None = None, *, side: int = 128, attributes:
             hint="The localisation tables pool five times: choose localisation=light, stn=input or stn=none.",
         )
     portrait = keras.Input((side, side, 3), name="portrait")
-    vector = keras.Input((attributes,), name="attributes") if attributes else None
+    vector = keras.Input((attributes,), name=TOLD) if attributes else None
     if config.srn == "ijcv":
-        told = None if vector is None else keras.layers.Rescaling(TOLD_SCALE, name="attributes_scale")(vector)
+        told = None if vector is None else keras.layers.Rescaling(TOLD_SCALE, name=f"{TOLD}_scale")(vector)
         x = _srn_journal(portrait, config, told)
     elif vector is not None:
         raise ConfigError(f"Expected srn=ijcv with attributes. Received: srn={config.srn}.")
@@ -108,11 +111,11 @@ def _told(x: Tensor, vector: Tensor, level: int) -> Tensor:
     """
     shape = tuple(x.shape[1:])
     size = shape[0] * shape[1] * shape[2]
-    said = keras.layers.Dense(
-        size, use_bias=False, kernel_initializer="zeros", name=f"attributes{level}_dense"
-    )(vector)
-    said = keras.layers.Reshape(shape, name=f"attributes{level}_reshape")(said)
-    return keras.layers.Add(name=f"attributes{level}_add")([x, said])
+    said = keras.layers.Dense(size, use_bias=False, kernel_initializer="zeros", name=f"{TOLD}{level}_dense")(
+        vector
+    )
+    said = keras.layers.Reshape(shape, name=f"{TOLD}{level}_reshape")(said)
+    return keras.layers.Add(name=f"{TOLD}{level}_add")([x, said])
 
 
 def _srn_journal(portrait: Tensor, config: ModelConfig, vector: Tensor | None = None) -> Tensor:
