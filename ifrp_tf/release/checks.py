@@ -21,10 +21,12 @@ from ifrp_tf.data import photos, toy_faces
 from ifrp_tf.pictures import images
 from ifrp_tf.release import folder as model_folder
 from ifrp_tf.release import graph_weights, litert, onnx
+from ifrp_tf.systems import base
+from ifrp_tf.systems.base import System
 
 BATCHES = (1, 7, 64)
 TOLERANCE, LEVELS = 1e-4, 1
-"""Largest difference before the conversion to uint8, in the range [-1, 1], and after it."""
+"""Largest difference of other runtimes before the conversion to uint8, in [-1, 1]; and of any after it."""
 
 _FINITE = "CheckNumerics"
 
@@ -42,7 +44,7 @@ def verify(folder: str | Path, *, faces: str = "", batches: Sequence[int] = BATC
         `recover_bytes` (largest difference in levels), by batch size.
 
     Raises:
-        ModelError: they differ by more than `TOLERANCE` or `LEVELS`, or the folder is not whole.
+        ModelError: they differ by more than the system's tolerance or `LEVELS`, or the folder is not whole.
         DataError: there is no picture in `faces`.
 
     Example:
@@ -51,7 +53,7 @@ def verify(folder: str | Path, *, faces: str = "", batches: Sequence[int] = BATC
     """
     folder = Path(folder)
     model_folder.verify(folder)
-    srn = graph_weights.load_srn(folder)
+    srn, system = graph_weights.load_srn(folder), _system(folder)
     side = int(srn.inputs[0].shape[1])
     portraits = _faces(faces, max(batches), side)
     loaded = tf.saved_model.load(str(folder))
@@ -64,9 +66,9 @@ def verify(folder: str | Path, *, faces: str = "", batches: Sequence[int] = BATC
     }
     for batch in batches:
         pixels = portraits[:batch]
-        levels = images.to_uint8(_network(srn, pixels))
+        levels = images.to_uint8(_answers(system, srn, pixels))
         told = [_attributes(batch, int(x.shape[1])) for x in srn.inputs[1:]]
-        difference = before(pixels, *told) - _network(srn, pixels, *told)
+        difference = before(pixels, *told) - _answers(system, srn, pixels, *told)
         result["float"][batch] = float(np.abs(difference).max())
         photos = loaded.signatures["serving_default"](portrait=tf.constant(pixels))["photo"].numpy()
         encoded = tf.constant([images.encode_png(one) for one in pixels])
@@ -74,7 +76,7 @@ def verify(folder: str | Path, *, faces: str = "", batches: Sequence[int] = BATC
         decoded = np.stack([images.read(one).pixels for one in recovered])
         for name, received in (("serving_default", photos), ("recover_bytes", decoded)):
             result[name][batch] = _levels(received, levels)
-    _judge(folder, result)
+    _judge(folder, result, system.tolerance)
     return result
 
 
@@ -124,7 +126,17 @@ def write_litert(folder: str | Path, target: str | Path = "") -> tuple[Path, flo
 
 def _verified(folder: str | Path) -> keras.Model:
     model_folder.verify(Path(folder))
-    return graph_weights.load_srn(Path(folder))
+    network = graph_weights.load_srn(Path(folder))
+    if isinstance(network.output, dict):
+        raise ModelError(
+            f"Expected a network with one picture as its answer. Received: {sorted(network.output)}, which "
+            f"{_system(folder).name} makes a picture of outside of it."
+        )
+    return network
+
+
+def _system(folder: str | Path) -> System:
+    return base.create(model_folder.read_config(model_folder.locate(folder)))
 
 
 def _compared(srn: keras.Model, session: Callable[..., np.ndarray], name: str) -> float:
@@ -192,6 +204,13 @@ def _as_graph(function: Any) -> Any:
     return graph
 
 
+def _answers(system: System, network: keras.Model, pixels: np.ndarray, *told: np.ndarray) -> np.ndarray:
+    """What a system makes of its network's outputs, float32 in about [-1, 1]."""
+    x = images.to_model_range(pixels)
+    answers = system.recover_told(network, x, *told) if told else system.recover(network, x)
+    return np.asarray(keras.ops.convert_to_numpy(answers))
+
+
 def _network(srn: keras.Model, pixels: np.ndarray, *told: np.ndarray) -> np.ndarray:
     """The answer of the network, which is told nothing unless it is said what."""
     x: Any = images.to_model_range(pixels)
@@ -216,8 +235,8 @@ def _faces(source: str, count: int, side: int) -> np.ndarray:
     return np.resize(pixels, (count, side, side, 3))  # from the start again where there are too few
 
 
-def _judge(folder: Path, result: dict[str, Any]) -> None:
-    for name, limit in (("float", TOLERANCE), ("serving_default", LEVELS), ("recover_bytes", LEVELS)):
+def _judge(folder: Path, result: dict[str, Any], tolerance: float) -> None:
+    for name, limit in (("float", tolerance), ("serving_default", LEVELS), ("recover_bytes", LEVELS)):
         for batch, difference in result[name].items():
             if not difference <= limit:
                 raise ModelError(

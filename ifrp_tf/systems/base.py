@@ -126,6 +126,7 @@ class System:
         recovers: whether the released network maps portraits to photographs and can be judged by them.
         card: `purpose` and `limits` of `release.card.write`, where it does something else.
         attributes: names of the numbers that the released network is told beside a portrait (`recover_told`).
+        tolerance: by how much a graph's answers, in [-1, 1], may differ from Keras's for rounding.
 
     Example:
         >>> system = create(Config())
@@ -140,6 +141,7 @@ class System:
     recovers: ClassVar[bool] = True
     card: ClassVar[Mapping[str, Any]] = {}
     attributes: ClassVar[tuple[str, ...]] = ()
+    tolerance: ClassVar[float] = 1e-4
 
     def __init__(self, config: Config) -> None:
         self.config = config

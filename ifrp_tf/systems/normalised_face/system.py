@@ -38,6 +38,7 @@ class NormalisedFace(System):
     released = "normaliser"
     batch_names = ("features", "landmarks", "textures", "embeddings")
     recovers = False
+    tolerance = 1e-3  # landmarks move edges, and a spline is solved for: .1 levels
     card: ClassVar[Mapping[str, Any]] = {
         "purpose": "Shows what the person in a photograph looks like frontal, neutral and evenly lit, from\n"
         "a recogniser's features alone",

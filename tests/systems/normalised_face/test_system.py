@@ -2,12 +2,12 @@ import keras
 import numpy as np
 import pytest
 
-from ifrp_tf.core.errors import ConfigError, DataError
+from ifrp_tf.core.errors import ConfigError, DataError, ModelError
 from ifrp_tf.core.presets import preset
 from ifrp_tf.data import normalised
 from ifrp_tf.data.landmarks import mean_shape
 from ifrp_tf.pictures import images
-from ifrp_tf.release import export, load
+from ifrp_tf.release import checks, export, load
 from ifrp_tf.systems import base
 from ifrp_tf.systems.base import Step
 from ifrp_tf.systems.normalised_face import data, linear
@@ -152,6 +152,9 @@ def test_drawn_faces_are_learned_and_the_run_becomes_a_release(tmp_path, system)
     loaded = load.load(version)
     photos = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
     assert loaded.network(photos).shape == (2, 128, 128, 3)
+    assert max(checks.verify(version, batches=(1, 3))["float"].values()) <= system.tolerance
+    with pytest.raises(ModelError, match="one picture as its answer"):
+        checks.write_onnx(version)
     # The second stage starts from the first.
     second = config.override(["train.pictures=8", "train.epoch_pictures=8", "loss.identity=0.1"])
     after = run.run(second, "", tmp_path / "second", weights="", initial=str(tmp_path / "run"))
