@@ -101,10 +101,10 @@ def test_a_mouth_follows_where_it_moves_by_more_than_faces_and_mirror_images_dif
 
     before = faces([50, 50, 50, 50], [60, 60, 60, 60])  # seen from the other side, all are 10 wider open
     after = faces([61, 59, 70, 20], [0, 0, 0, 0])
-    truth = faces([10, 20, 80, 90], [0, 0, 0, 0])
+    truth = faces([10, 85, 80, 90], [0, 0, 0, 0])
     wanted = np.array([1, 1, -1, -1])  # those that are closed shall open, the others close
     found = judged._opened(lambda pictures: pictures[:, 0, 0, 0].astype(float), before, after, truth, wanted)
-    assert found == {"followed": 0.5, "change": 7.5, "noise": 10, "photographs": 70}
+    assert found == {"followed": 0.5, "ceiling": 0.5, "noise": 10, "change": 7.5, "photographs": 37.5}
 
 
 def test_the_opening_is_that_of_the_face_mesh(data_dir):
