@@ -5,5 +5,14 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["ifrp_tf", "ifrp_tf.*"]), "ifrp_tf.saved_models"],
     package_dir={"ifrp_tf": "ifrp_tf", "ifrp_tf.saved_models": "saved_models"},
-    package_data={"": ["templates/*"], "ifrp_tf.saved_models": ["ifrp/*/*", "ifrp/*/*/*", "style_bank/*"]},
+    package_data={
+        "": ["templates/*"],
+        "ifrp_tf.saved_models": [
+            "ifrp/*/*",
+            "ifrp/*/*/*",
+            "normalised_face/*/*",
+            "normalised_face/*/*/*",
+            "style_bank/*",
+        ],
+    },
 )

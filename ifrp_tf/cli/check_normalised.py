@@ -1,6 +1,6 @@
 """Measures models of normalised faces: identity, invariance, shape, white balance, beside trivial answers.
 
-python tools/check_normalised.py --model=runs/normalised_face --json=normalised.json     # after training
+python tools/check_normalised.py --model=saved_models/normalised_face --json=normalised.json
 python tools/check_normalised.py --model=runs/averages,runs/singles      # several, side by side
 
 Persons are those of data/faces/test and those who are held out of every training. Prints Markdown tables.

@@ -28,6 +28,7 @@ class Request:
         onnx: Also write <version>.onnx.
         litert: Also write <version>.tflite, for phones.
         evaluation: Markdown file for the model card's evaluation section.
+        weights: Also keep the weights that fine-tuning starts from, as large as the graph.
     """
 
     run: str = ""
@@ -37,6 +38,7 @@ class Request:
     onnx: bool = False
     litert: bool = False
     evaluation: str | None = None
+    weights: bool = True
 
 
 def run(request: Request) -> int:
@@ -62,7 +64,7 @@ def run(request: Request) -> int:
         from ifrp_tf.release import checks, export
 
     if request.run:
-        print(export.run(request.run, request.output, evaluation=evaluation))
+        print(export.run(request.run, request.output, evaluation=evaluation, with_weights=request.weights))
     if request.verify:
         for name, found in checks.verify(request.output, faces=request.faces).items():
             print(f"{name}: {found}")

@@ -1,6 +1,6 @@
 """Shows what a person looks like, frontal, neutral and evenly lit: normalised faces after Cole et al. 2017.
 
-python tools/normalise.py --input=photos --output=normalised --model=runs/normalised_face    # after training
+python tools/normalise.py --input=photos --output=normalised
 python tools/normalise.py --input=paintings --output=normalised --portraits   # through the released SRN
 python tools/normalise.py --input=ann --output=ann_normalised --average       # several pictures of one person
 python tools/normalise.py --input=holidays --output=balanced --white_balance  # the whole photographs, too
@@ -25,7 +25,7 @@ class Request:
     Attributes:
         input: A file, a folder or a pattern.
         output: Folder for the answers.
-        model: Of normalised faces: a version, a folder of versions or a run. Empty: the released one, if any.
+        model: Of normalised faces: a version, a folder of versions or a run. Empty: the released one.
         portraits: The pictures are portraits; the SRN makes photographs of them first.
         srn: The model that does it. Empty: the released one.
         face: Of a picture with several, from 1 from the left; 0: such pictures are refused.

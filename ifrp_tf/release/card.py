@@ -85,7 +85,7 @@ def write(
         difference=f"Rounding changes answers by {mean:.3f} levels of 255 on average, at most {largest}",
         fine_tuning=f"`{weights}` (float16); `tools/train.py --initial=FOLDER` starts from this folder"
         if weights
-        else "`tools/train.py --initial=FOLDER` starts from this folder: its batch norms are put back",
+        else "not from this folder: the weights that it starts from were left out (`export --noweights`)",
         training=_training(config, terms, run, "" if purpose else f"Styles: {config.data.styles}. "),
         purpose=purpose,
         limits=limits,

@@ -35,7 +35,7 @@ _FOLDED = 100 * 1024
 _CHECKED, _WARM_UP = 8, "assets.extra/tf_serving_warmup_requests"
 
 
-def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Path:
+def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "", with_weights: bool = True) -> Path:
     """Exports the released network of a run: stored as float16, computed in float32, two signatures.
 
     `serving_default` takes `portrait`, uint8 [N, side, side, 3], and gives `photo` of the same kind;
@@ -49,6 +49,7 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
         run_dir: folder of a run that has finished at least one epoch.
         output: the version folder to make, such as `saved_models/ifrp/1`.
         evaluation: Markdown to put into the model card, such as a table of scores.
+        with_weights: whether the weights for fine-tuning are beside the graph, which doubles its size.
 
     Returns:
         `output`.
@@ -77,7 +78,8 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
         (temporary / model_folder.CONFIG).write_text(json.dumps(config.to_dict(), indent=2), encoding="utf-8")
         shutil.copyfile(source.path.parent / model_folder.MEAN_FACE, temporary / model_folder.MEAN_FACE)
         _write_warm_up(temporary, output.parent.name, config.data.side, len(system.attributes))
-        weights.write_half(source.path, temporary / source.path.name)
+        if with_weights:
+            weights.write_half(source.path, temporary / source.path.name)
         card = model_card.write(
             name=f"{output.parent.name}/{output.name}",
             config=config,
@@ -88,7 +90,7 @@ def run(run_dir: str | Path, output: str | Path, *, evaluation: str = "") -> Pat
             run=model_card.RunRecord.read(Path(run_dir)),
             difference=difference,
             evaluation=evaluation,
-            weights=source.path.name,
+            weights=source.path.name if with_weights else "",
             attributes=system.attributes,
             **system.card,
         )

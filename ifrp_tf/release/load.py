@@ -101,15 +101,16 @@ def load_network(model: str | Path, system: str) -> tuple[keras.Model, Config, s
     """
     found, fingerprint = identify(model)
     config = folder.read_config(found)
-    path = folder.weights_in(found.path) if found.kind == "version" else found.path
-    if config.system != system or path is None:
+    if config.system != system:
         raise ModelError(
-            f"Expected a model of the system {system} with its weights. "
-            f"Received: {found.name} of {config.system}."
+            f"Expected a model of the system {system}. Received: {found.name} of {config.system}."
         )
     with runtime.start_up():
-        from ifrp_tf.release import weights
+        from ifrp_tf.release import graph_weights, weights
         from ifrp_tf.systems import base
+    path = folder.weights_in(found.path) if found.kind == "version" else found.path
+    if path is None:  # exported without them: the graph holds the same numbers, batch norms folded
+        return graph_weights.load_srn(found.path), config, found.name, fingerprint
     network = base.build_released(config)
     weights.load(network, path)
     return network, config, found.name, fingerprint

@@ -253,11 +253,13 @@ def test_the_weights_are_beside_the_graph_and_a_large_export_is_refused(tmp_path
 
 def test_the_tool(tmp_path):
     run = small_model.write_run(tmp_path / "run", small_model.TINY)
-    done = small_model.tool("export", f"--run={run}", f"--output={tmp_path / 'ifrp' / '3'}")
+    done = small_model.tool("export", f"--run={run}", f"--output={tmp_path / 'ifrp' / '3'}", "--noweights")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "ifrp" / "3")
     assert done.stderr == ""
     assert model_folder.verify(tmp_path / "ifrp" / "3")
+    assert not list((tmp_path / "ifrp" / "3").glob("*.weights.h5"))
+    assert "| fine-tuning |" in (tmp_path / "ifrp" / "3" / "MODEL_CARD.md").read_text()
 
 
 def test_wrong_usage_of_the_tool_exits_2():
