@@ -52,7 +52,7 @@ class LossConfig(ifrp.LossConfig):
     adversarial_kind: Literal["hinge"] = "hinge"
     adversarial_decay: float = 1.0
     wrong: float = 0.5
-    auxiliary: float = 1.0
+    auxiliary: float = 0.3
     reader: Literal["squeezenet", "pixels"] = "squeezenet"
     warm_up: int = 200
     hide_all: float = 0.3
@@ -88,7 +88,7 @@ def afrp() -> Config:
         ),
         loss={"perceptual": 0.05, "perceptual_every": 2, "identity_cosine": 0.15, "alignment": 0.0},
         train=dataclasses.replace(
-            recipe.train, learning_rate=1e-3, ema=0.995, pictures=16_000, epoch_pictures=4_000
+            recipe.train, learning_rate=3e-4, ema=0.995, pictures=16_000, epoch_pictures=4_000
         ),
     )
 

@@ -19,8 +19,8 @@ from ifrp_tf.systems.ifrp.localisation import (
 )
 from ifrp_tf.systems.ifrp.settings import ModelConfig
 
-TOLD_LEVELS = (4, 3, 2)
-"""Decoder levels that attributes join: 8, 16 and 32 pixels of 128: mouths and glasses have their places."""
+TOLD_LEVELS = (4, 3)
+"""Decoder levels that attributes join: 8 and 16 pixels of 128. At 32 they made patterns."""
 
 TOLD = "attributes"
 """Begins the names of the layers that attributes go through."""

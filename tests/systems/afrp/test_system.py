@@ -74,7 +74,7 @@ def test_it_begins_as_the_network_that_it_is_begun_from_to_the_bit(told):
 def test_trained_it_follows_the_vector_and_at_zeros_still_answers_as_before(told):
     network = base.create(TOY).build_released()
     network.set_weights(told[0].get_weights())
-    for level in (4, 3, 2):
+    for level in (4, 3):
         dense = network.get_layer(f"attributes{level}_dense")
         dense.kernel.assign(random.normal(size=dense.kernel.shape) * 0.1)
     plain = answers(told[1], PORTRAITS)
@@ -91,7 +91,7 @@ def test_trained_it_follows_the_vector_and_at_zeros_still_answers_as_before(told
 def test_what_it_takes_over_is_kept_unless_asked_otherwise():
     kept = base.create(TOY.override(["model.keep=true"])).build_released()
     assert {v.path.split("/")[0] for v in kept.trainable_variables} == {
-        f"attributes{level}_dense" for level in (4, 3, 2)
+        f"attributes{level}_dense" for level in (4, 3)
     }
     norm = next(layer for layer in kept.layers if isinstance(layer, keras.layers.BatchNormalization))
     before = norm.moving_mean.numpy()
@@ -146,7 +146,7 @@ def test_the_terms_are_weighted_as_the_settings_say_and_ask_for_what_was_shown()
     assert [term.name for term in srn.terms][-2:] == ["adversarial", "auxiliary"]
     weights = {term.name: [float(term.weight_at(np.int64(k))) for k in (0, 5, 50)] for term in srn.terms[-2:]}
     np.testing.assert_allclose(weights["adversarial"], [0, 0.0015, 0.003], rtol=1e-5)
-    np.testing.assert_allclose(weights["auxiliary"], [1.0] * 3, rtol=1e-5)
+    np.testing.assert_allclose(weights["auxiliary"], [0.3] * 3, rtol=1e-5)
     assert [term.weight for term in critic.terms] == [0.5, 0.5, 0.25]
     system.load_frozen("")
     photos = random.integers(0, 256, (6, 32, 32, 3), np.uint8)
