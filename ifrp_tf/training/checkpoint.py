@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -135,15 +136,23 @@ def restore(path: Path, training: Training) -> dict[str, Any]:
     return dict(state)
 
 
+def _variables(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """Its variables by name; `#2` is behind those of a second network whose layers are called alike."""
+    found: dict[str, Any] = {}
+    seen: Counter[str] = Counter()
+    for variable in optimizer.variables:
+        seen[variable.path] += 1
+        count = seen[variable.path]
+        found[variable.path if count == 1 else f"{variable.path}#{count}"] = variable
+    return found
+
+
 def _arrays(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    arrays = {variable.path: np.asarray(variable.value) for variable in optimizer.variables}
-    if len(arrays) != len(optimizer.variables):
-        raise ModelError(f"Expected unique variable names in {optimizer.name}.")
-    return arrays
+    return {name: np.asarray(variable.value) for name, variable in _variables(optimizer).items()}
 
 
 def _assign(optimizer: keras.optimizers.Optimizer, archive: Any, path: Path) -> None:
-    variables = {variable.path: variable for variable in optimizer.variables}
+    variables = _variables(optimizer)
     if set(variables) != set(archive.files):
         different = sorted(set(variables) ^ set(archive.files))
         raise ModelError(f"Expected {len(variables)} arrays in {path}. Differing names: {different[:4]}.")
