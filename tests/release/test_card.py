@@ -66,7 +66,7 @@ def test_a_run_that_recorded_nothing_has_a_card_too(tmp_path):
     run = RunRecord.read(tmp_path)
     assert run == RunRecord({}, {})
     assert "recorded no validation" in card(run, weights="")
-    assert "--initial=FOLDER" in card(run, weights="")
+    assert "not from this folder" in card(run, weights="")
 
 
 def test_foreign_portraits_and_changes_are_told_where_there_are_any():
