@@ -14,8 +14,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from absl import logging
-
 from ifrp_tf.cli.command import option
 
 
@@ -78,5 +76,5 @@ def run(request: Request) -> int:
     if request.data and not request.insist:
         crop = next(iter(configs.values())).data.crop
         crops.check(request.data, crop=crop, detector=crops.quick_detector())
-    logging.set_verbosity(logging.INFO)
-    return run.run(asked, say=print)
+    with runtime.logged():
+        return run.run(asked, say=print)

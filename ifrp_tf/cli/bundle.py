@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from absl import logging
-
 from ifrp_tf.cli.command import option
 
 
@@ -51,7 +49,8 @@ def run(request: Request) -> int:
     with runtime.start_up():
         from ifrp_tf.data import shards  # noqa: F401  TensorFlow, without its greetings
 
-    logging.set_verbosity(logging.INFO)
-    for path in bundle.make(bundle.Request(**dataclasses.asdict(request))):
+    with runtime.logged():
+        made = bundle.make(bundle.Request(**dataclasses.asdict(request)))
+    for path in made:
         print(f"{path}  {path.stat().st_size / 2**20:.1f} MiB")
     return 0

@@ -26,8 +26,6 @@ class Request(ComparisonRequest):
 
 def run(request: Request) -> int:
     """Returns the exit code."""
-    from absl import logging
-
     from ifrp_tf.core import files, runtime
 
     files.require(request.data, request.faces, request.sketches)
@@ -38,5 +36,5 @@ def run(request: Request) -> int:
         detector = crops.quick_detector()
         for photographs in (request.data, request.faces):
             crops.check(photographs, detector=detector)
-    logging.set_verbosity(logging.INFO)
-    return comparison.run(request, say=print)
+    with runtime.logged():
+        return comparison.run(request, say=print)

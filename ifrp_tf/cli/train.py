@@ -14,8 +14,6 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from absl import logging
-
 from ifrp_tf.cli.command import option
 
 
@@ -69,7 +67,6 @@ def run(request: Request) -> int:
     loop.start_workers(config)  # before TensorFlow is first used
     if request.data and not request.insist and not Path(request.run_dir).exists():
         crops.check(request.data, crop=config.data.crop, detector=crops.quick_detector())
-    logging.set_verbosity(logging.INFO)
     run.run(
         config,
         request.data,

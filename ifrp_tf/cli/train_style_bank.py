@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absl import logging
-
 from ifrp_tf.cli.command import option
 from ifrp_tf.core import files
 from ifrp_tf.core.presets import preset
@@ -71,7 +69,6 @@ def run(request: Request) -> int:
     if not request.insist:
         crops.check(request.photos, detector=crops.quick_detector())
     count = len(read_styles(request.styles))
-    logging.set_verbosity(logging.INFO)
     train_bank(
         request.styles,
         request.photos,

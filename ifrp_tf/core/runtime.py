@@ -59,31 +59,48 @@ def start_up(*, loaded: bool = False) -> Iterator[None]:
 
 
 @contextmanager
+def logged() -> Iterator[None]:
+    """Shows what is logged at level INFO and above on standard error, once however deep it is entered.
+
+    Example:
+        >>> with logged():
+        ...     logging.info("step %d", 1)
+    """
+    root, level = logging.getLogger(), logging.getLogger().level
+    if any(isinstance(handler, _Screen) for handler in root.handlers):
+        yield
+        return
+    screen = _Screen()
+    screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    root.addHandler(screen)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(screen)
+
+
+class _Screen(logging.StreamHandler):  # type: ignore[type-arg]
+    """The handler of `logged`, told from others by its class."""
+
+
+@contextmanager
 def logged_to(path: str | Path) -> Iterator[None]:
     """Appends what is logged at level INFO and above to a file, and shows it on standard error.
 
     Args:
         path: the file; its folder exists.
-
-    Example:
-        >>> with logged_to("runs/modern/log.txt"):
-        ...     logging.info("step %d", 1)
     """
-    root, level = logging.getLogger(), logging.getLogger().level
-    file: logging.Handler = logging.FileHandler(path, encoding="utf-8")
+    file = logging.FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    screen = logging.StreamHandler()
-    screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    try:
-        for handler in (file, screen):
-            root.addHandler(handler)
-        root.setLevel(logging.INFO)
-        yield
-    finally:
-        root.setLevel(level)
-        for handler in (file, screen):
-            root.removeHandler(handler)
-        file.close()
+    with logged():
+        logging.getLogger().addHandler(file)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(file)
+            file.close()
 
 
 # What a person at a terminal sees of a long run.

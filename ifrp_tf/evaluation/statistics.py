@@ -75,7 +75,7 @@ class Bootstrap:
             samples: of the styles; empty ones count for nothing.
 
         Returns:
-            (low, high); None where no value is finite.
+            (low, high); None where no value is finite, or no resample has any of these subjects.
         """
         parts = [part for part in map(Sample.finite, samples) if len(part.values)]
         if not parts:
@@ -91,6 +91,8 @@ class Bootstrap:
             means.append(_mean_of_present(np.stack(block)))
         found = np.concatenate(means)
         found = found[np.isfinite(found)]
+        if not found.size:
+            return None
         tail = 100 * (1 - LEVEL) / 2
         low, high = np.percentile(found, [tail, 100 - tail])
         return float(low), float(high)

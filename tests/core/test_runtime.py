@@ -73,6 +73,18 @@ def test_what_is_logged_goes_to_file_and_terminal_and_stops_after(tmp_path, caps
     assert "later" not in shown
 
 
+def test_a_run_within_a_longer_work_is_shown_once_and_the_work_goes_on_being_shown(tmp_path, capsys):
+    with runtime.logged():
+        logging.info("row 1")
+        with runtime.logged_to(tmp_path / "log.txt"):
+            logging.info("step 1")
+        logging.info("row 2")
+    logging.info("later")
+    shown = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
+    assert shown == ["row 1", "step 1", "row 2"]
+    assert [line.split("INFO ")[1] for line in (tmp_path / "log.txt").open()] == ["step 1\n"]
+
+
 GOOD = {"input": "a.png", "status": "recovered", "reason": "", "message": ""}
 BAD = {"input": "b\n\udcff.png", "status": "failed", "reason": "empty", "message": "0 bytes."}
 

@@ -51,6 +51,8 @@ def test_what_is_not_finite_is_left_out():
     draws = Bootstrap(3)
     assert draws.interval([sample([4.0, np.inf, np.nan])]) == (4.0, 4.0)
     assert draws.interval([sample([np.inf] * 3)]) is None
+    missed = np.flatnonzero(np.bincount(np.random.default_rng(0).integers(0, 8, 8), minlength=8) == 0)[:1]
+    assert Bootstrap(8, resamples=1, seed=0).interval([sample([2.0], missed)]) is None
     assert draws.interval([sample([2.0]), sample([])]) == (2.0, 2.0)
 
 

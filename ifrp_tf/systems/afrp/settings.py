@@ -36,6 +36,9 @@ class LossConfig(ifrp.LossConfig):
     Attributes:
         adversarial: weight of the critic's verdict on (recovered face, attributes).
         adversarial_kind: hinge.
+        real: what the critic takes for real: photographs, or the answers of the same network told nothing.
+            These differ from told ones in nothing but what telling does, so that a critic sees its traces
+            and not how soft an answer is.
         adversarial_decay: factor an epoch; the weight falls to no less than half.
         wrong: weight of photographs with attributes that are not theirs, beside that of recovered faces.
         auxiliary: weight of the attributes that a frozen reader sees in recovered faces (`reader`).
@@ -50,6 +53,7 @@ class LossConfig(ifrp.LossConfig):
 
     adversarial: float = 0.003
     adversarial_kind: Literal["hinge"] = "hinge"
+    real: Literal["photographs", "untold"] = "photographs"
     adversarial_decay: float = 1.0
     wrong: float = 0.5
     auxiliary: float = 0.3

@@ -104,7 +104,12 @@ class Afrp(Ifrp):
     def forward(self, networks: Networks, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Recovers the faces, told what is shown."""
         recovered, transforms = networks["srn"]([batch["portraits"], batch["shown"]], training=True)
-        return {"recovered": recovered, "transforms": transforms}
+        outputs = {"recovered": recovered, "transforms": transforms}
+        if self.config.loss.real == "untold":
+            nothing = ops.zeros_like(batch["shown"])
+            untold, _ = networks["srn"]([batch["portraits"], nothing], training=True)
+            outputs["untold"] = ops.stop_gradient(untold)
+        return outputs
 
     def recover(self, network: Callable[..., Tensor], portraits: Tensor) -> Tensor:
         """The answers of a network that is told nothing."""
@@ -149,12 +154,13 @@ class Afrp(Ifrp):
         return dataclasses.replace(term, weight=weight)
 
     def _verdicts(self, step: Step) -> tuple[Tensor, Tensor, Tensor]:
-        """Hinge losses of photographs, recovered faces, and photographs with others' attributes."""
+        """Hinge losses of what is real, of recovered faces, and of the former with others' attributes."""
 
         def made() -> tuple[Tensor, Tensor, Tensor]:
             known = step.batch["attributes"]
             others, is_wrong = wrong_attributes(known, step.number)
-            realism, projection = step.networks["dn"](step.batch["photos"], training=True)
+            real = step.outputs["untold"] if self.config.loss.real == "untold" else step.batch["photos"]
+            realism, projection = step.networks["dn"](real, training=True)
             fake = self._of_recovered(step)
             return losses.matching_losses(
                 agreement(realism, projection, known),

@@ -170,6 +170,25 @@ def test_the_terms_are_weighted_as_the_settings_say_and_ask_for_what_was_shown()
     assert values["fake"] == pytest.approx(np.maximum(1 + verdict, 0).mean(), rel=1e-4)
 
 
+def test_the_critic_can_take_answers_that_were_told_nothing_for_real(told):
+    system = base.create(TOY.override(["loss.real=untold", "model.keep=true"]))
+    network, plain = told
+    for level in (4, 3):
+        dense = network.get_layer(f"attributes{level}_dense")
+        dense.kernel.assign(random.normal(size=dense.kernel.shape) * 0.1)
+    network.trainable = False  # batch norms as a kept network has them
+    batch = {"portraits": PORTRAITS, "shown": VECTORS, "attributes": np.sign(VECTORS), "photos": PORTRAITS}
+    outputs = system.forward({"srn": lambda inputs, training: (network(inputs), None)}, batch)
+    np.testing.assert_array_equal(outputs["untold"], answers(plain, PORTRAITS))
+    assert np.abs(outputs["recovered"] - outputs["untold"]).max() > 0.01
+    dn = build_critic(8, len(NAMES), side=32)
+    step = Step(batch, outputs, {"dn": dn}, np.int64(3), None)
+    realism, projection = dn(outputs["untold"])
+    verdict = keras.ops.convert_to_numpy(agreement(realism, projection, batch["attributes"]))
+    values = {term.name: float(term.value(step)) for term in system.players[0].terms}
+    assert values["real"] == pytest.approx(np.maximum(1 - verdict, 0).mean(), rel=1e-4)
+
+
 def test_the_reader_learns_attributes_from_photographs_and_says_nothing_where_none_are_known():
     photos = toy_faces.draw(64, side=32, seed=1)
     drawn = toy_faces.attributes(64, seed=1)
