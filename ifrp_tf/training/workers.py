@@ -167,5 +167,8 @@ class Workers:
 
     def _moments(self, layer: keras.layers.BatchNormalization, x: Tensor, mask: Tensor | None) -> Any:
         own, variance = tf.nn.moments(x, layer._reduction_axes)
-        mean, square = self.mean([own, variance + tf.square(own)])
-        return mean, tf.maximum(square - tf.square(mean), 0.0)
+        # Everybody's means, each in a row: squares less the square of the mean would lose what small variances
+        # are made of.
+        row = self.count * tf.one_hot(self.index, self.count, dtype=own.dtype)[:, None]
+        means, within = self.mean([row * own, variance])
+        return tf.reduce_mean(means, axis=0), within + tf.math.reduce_variance(means, axis=0)

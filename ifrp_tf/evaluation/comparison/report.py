@@ -150,8 +150,8 @@ def markdown(content: Mapping[str, Any]) -> str:
     in_turn = [row for row in content["rows"].values() if row["in_turn"]]
     if in_turn:
         parts.append(
-            f"Of {' and '.join(row['title'] for row in in_turn)} an answer costs seconds: up to "
-            f"{in_turn[0]['in_turn']} photographs, each in one style only, the styles in turn."
+            f"Of {' and '.join(row['title'] for row in in_turn)} an answer costs many "
+            f"seconds: one photograph of {in_turn[0]['in_turn']}, in one style only, the styles in turn."
         )
     for group in ("seen", "unseen"):
         if table := _margins(content, group):

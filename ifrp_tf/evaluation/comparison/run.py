@@ -246,18 +246,19 @@ def some_face(protocol: Protocol) -> str:
     return next(name for names in protocol.styles.values() for name in names)
 
 
-def take_in_turn(protocol: Protocol, count: int) -> None:
-    """Leaves each of the first `count` subjects of a protocol a portrait in one style, the styles in turn.
+def take_in_turn(protocol: Protocol, share: int) -> None:
+    """Leaves one subject of `share` of a protocol a portrait in one style, the styles in turn.
 
     The photographs, which are searched for a face, stay all of them.
     """
-    subjects = list(dict.fromkeys(name for names in protocol.styles.values() for name in names))[:count]
+    subjects = list(dict.fromkeys(name for names in protocol.styles.values() for name in names))
+    subjects = subjects[: -(-len(subjects) // share)]
     styles = list(protocol.styles)
     protocol.styles = {
         style: tuple(name for name in subjects[k :: len(styles)] if name in protocol.styles[style])
         for k, style in enumerate(styles)
     }
-    protocol.settings = {**protocol.settings, "in_turn": count}
+    protocol.settings = {**protocol.settings, "in_turn": share}
 
 
 def in_groups(file: str, evidence: Evidence) -> dict[str, Any]:

@@ -20,8 +20,8 @@ class Entry:
         preset: that it is trained by; empty for a model that is there already.
         settings: `section.key=value` beside the common ones.
         journal: its name in `paper_figures.PAPER`, where it is there.
-        in_turn: photographs it is measured on at most, each in one style only, where an answer costs seconds;
-            0 = as the others.
+        in_turn: where an answer costs many seconds: one photograph of this many is asked for, in one style
+            only; 0 = as the others.
     """
 
     title: str
@@ -32,7 +32,7 @@ class Entry:
 
 
 def _gatys(style: str, words: str, journal: str = "") -> Entry:
-    return Entry(f"Gatys et al. ({words})", "gatys", (f"model.style={style}",), journal, in_turn=100)
+    return Entry(f"Gatys et al. ({words})", "gatys", (f"model.style={style}",), journal, in_turn=3)
 
 
 SYSTEMS: dict[str, Entry] = {
