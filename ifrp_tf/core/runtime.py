@@ -81,7 +81,7 @@ def logged() -> Iterator[None]:
         root.removeHandler(screen)
 
 
-class _Screen(logging.StreamHandler):  # type: ignore[type-arg]
+class _Screen(logging.StreamHandler):
     """The handler of `logged`, told from others by its class."""
 
 

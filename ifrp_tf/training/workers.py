@@ -7,12 +7,12 @@ variables, and as all start from the same numbers and apply the same means of gr
 A worker computes on one device.
 
 So losses are those of one worker where they are means over pictures: to 1e-5 for `toy` with critic and gates,
-to 5e-7 for `pix2pix` without its dropout, to 1e-7 for `normalised_face` (largest relative difference of a mean
-over four steps, two workers, float32). What looks at more than one picture looks at a worker's own rows: ratios
-of sums over a batch (DIAT's content term 4 %, AFRP's known attributes), a batch's other photographs (Johnson's
-style term 2 %), neighbours (AFRP's wrong attributes .2 %), pools of earlier answers (CycleGAN's critics 12 %,
-its other terms 4e-5), masks of a dropout (pix2pix 2 %). MGAN's first steps make differences of rounding grow:
-8e-5 after four steps, 4e-3 after eight.
+to 5e-7 for `pix2pix` without its dropout, to 1e-7 for `normalised_face` (largest relative difference of a
+mean over four steps, two workers, float32). What looks at more than one picture looks at a worker's own rows:
+ratios of sums over a batch (DIAT's content term 4 %, AFRP's known attributes), a batch's other photographs
+(Johnson's style term 2 %), neighbours (AFRP's wrong attributes .2 %), pools of earlier answers (CycleGAN's
+critics 12 %, its other terms 4e-5), masks of a dropout (pix2pix 2 %). MGAN's first steps make differences of
+rounding grow: 8e-5 after four steps, 4e-3 after eight.
 """
 
 from __future__ import annotations
@@ -171,8 +171,8 @@ class Workers:
 
     def _moments(self, layer: keras.layers.BatchNormalization, x: Tensor, mask: Tensor | None) -> Any:
         own, variance = tf.nn.moments(x, layer._reduction_axes)
-        # Everybody's means, each in a row: squares less the square of the mean would lose what small variances
-        # are made of.
+        # Everybody's means, each in a row: a mean of squares less the square of the mean would lose what
+        # small variances are made of.
         row = self.count * tf.one_hot(self.index, self.count, dtype=own.dtype)[:, None]
         means, within = self.mean([row * own, variance])
         return tf.reduce_mean(means, axis=0), within + tf.math.reduce_variance(means, axis=0)
