@@ -139,6 +139,8 @@ def request_from(kind: type, values: flags.FlagValues = flags.FLAGS) -> Any:
 def main(name: str, arguments: Sequence[str] | None = None, *, program: str = "") -> None:
     """Runs a command with the arguments of the process, and exits with its code.
 
+    Its flags are its own: several commands may be run in one process, one after the other.
+
     Args:
         name: of the command, a module of `ifrp_tf.cli`.
         arguments: in place of those of the process, without the program's name.
@@ -147,12 +149,14 @@ def main(name: str, arguments: Sequence[str] | None = None, *, program: str = ""
     module = importlib.import_module(f"ifrp_tf.cli.{name}")
     given = list(sys.argv[1:] if arguments is None else arguments)
     sys.argv = [program or sys.argv[0], *given]
-    define_flags(module.Request)
+    values = flags.FlagValues()
+    define_flags(module.Request, values)
     more = next(
         (each.name for each in dataclasses.fields(module.Request) if each.metadata.get("positional")), ""
     )
     names = flag_names(module.Request)
-    launch(lambda: module.run(request_from(module.Request)), module.__doc__ or "", __name__, names, more)
+    run = lambda: module.run(request_from(module.Request, values))  # noqa: E731
+    launch(run, module.__doc__ or "", __name__, names, more, values)
 
 
 def flag_names(kind: type) -> dict[str, str]:
@@ -184,6 +188,7 @@ def launch(
     flags_of: str = "",
     names: Mapping[str, str] | None = None,
     positional: str = "",
+    values: flags.FlagValues = flags.FLAGS,
 ) -> None:
     """Runs `run` after parsing the command line, and exits with its code.
 
@@ -193,12 +198,13 @@ def launch(
         flags_of: the module whose flags `--help` lists; the main module by default.
         names: the flag of each argument of the library, for its errors.
         positional: the flag to which words without a flag are added; empty where there may be none.
+        values: where the flags are defined.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to fail
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _run(run, description, flags_of, names or {}, positional)
+        code = _run(run, description, flags_of, names or {}, positional, values)
         if sys.stdout is not None:  # closed from the start
             sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
@@ -208,17 +214,22 @@ def launch(
 
 
 def _run(
-    run: Callable[[], int], description: str, flags_of: str, names: Mapping[str, str], positional: str
+    run: Callable[[], int],
+    description: str,
+    flags_of: str,
+    names: Mapping[str, str],
+    positional: str,
+    values: flags.FlagValues,
 ) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if HELP & set(sys.argv[1:]):
-        listed = flags.FLAGS.module_help(flags_of) if flags_of else flags.FLAGS.main_module_help()
+        listed = values.module_help(flags_of) if flags_of else values.main_module_help()
         print(f"{description.strip()}\n{listed}")
         return 0
     try:
-        extra = flags.FLAGS(sys.argv)[1:]
+        extra = values(sys.argv)[1:]
         if extra and positional:
-            flags.FLAGS[positional].value = [*(flags.FLAGS[positional].value or ()), *extra]
+            values[positional].value = [*(values[positional].value or ()), *extra]
         elif extra:
             raise ConfigError(f"Expected flags only. Received: {' '.join(extra)}.", hint="See --help.")
         return run()
@@ -231,7 +242,7 @@ def _run(
         raise
     except (IfrpError, OSError) as error:  # OSError: such as a full disk while training
         code = 2 if isinstance(error, ConfigError) else 3 if isinstance(error, ModelError) else 1
-        return _fail(as_flags(str(error), names or {name: name for name in flags.FLAGS}), code)
+        return _fail(as_flags(str(error), names or {name: name for name in values}), code)
     except Exception as error:
         if not _out_of_memory(error):
             raise

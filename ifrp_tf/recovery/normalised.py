@@ -20,7 +20,7 @@ from ifrp_tf.core import assets, files
 from ifrp_tf.core.errors import ConfigError, DataError, ImageError, ModelError
 from ifrp_tf.data.landmarks import inside, mean_shape
 from ifrp_tf.data.mesh import FaceMesh
-from ifrp_tf.pictures import images
+from ifrp_tf.pictures import images, light
 from ifrp_tf.recovery.each import PROVENANCE, REPORT, Made, each
 from ifrp_tf.recovery.one_face import one_face
 from ifrp_tf.recovery.recoverer import Late, Recoverer
@@ -218,7 +218,7 @@ def normalise_all(
         if white_balance:
             factors = gains(model.texture(found.photo, found.landmarks), made.textures[0])
             exposure = float(np.exp(np.log(factors).mean()))
-            pictures["balanced"] = balanced(pixels, factors)
+            pictures["balanced"] = light.balanced(pixels, factors)
             report["gains"] = [round(float(factor), 4) for factor in factors]
             report["exposure_stops"] = round(float(np.log2(exposure)), 3)
         return pictures, report
@@ -250,34 +250,23 @@ def _write_mesh(texture: Path, landmarks: np.ndarray) -> None:
     files.write_bytes_atomic(texture.with_suffix(".mtl"), material.encode())
 
 
-def to_linear(levels: np.ndarray) -> np.ndarray:
-    """sRGB levels 0 to 255 as linear light, float64 0 to 1."""
-    value = np.asarray(levels, np.float64) / 255
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-def to_srgb(light: np.ndarray) -> np.ndarray:
-    """Linear light 0 to 1 as sRGB levels, uint8; what is beyond is cut off."""
-    light = np.clip(light, 0, 1)
-    value = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.round(255 * value).astype(np.uint8)
-
-
-def gains(own: np.ndarray, normalised: np.ndarray) -> np.ndarray:
+def gains(own: np.ndarray, normalised: np.ndarray, *, across: float = light.ACROSS) -> np.ndarray:
     """How much more of each channel a photograph needs to show the person as in even, white light.
 
     Means over the skin in linear light, without the darkest and the brightest pixels and those where the two
-    differ so much that one of them is no skin (paper, section 4.4).
+    differ so much that one of them is no skin (paper, section 4.4). The light that this tells is moved
+    towards the colours of daylight and lamps (ours: skin is redder or paler than features tell).
 
     Args:
         own: uint8 [128, 128, 3], texture of the photograph.
         normalised: uint8 [128, 128, 3], texture of its normalised face.
+        across: of `light.near_daylight`; 1: the light as it was found.
 
     Returns:
         Float64 [3], above 0; their geometric mean is the exposure.
     """
     skin = inside(mean_shape(), len(own))
-    pairs = [np.maximum(to_linear(texture)[skin], 1e-4) for texture in (own, normalised)]
+    pairs = [np.maximum(light.to_linear(texture)[skin], 1e-4) for texture in (own, normalised)]
     found = []
     for channel in range(3):
         a, b = (pair[:, channel] for pair in pairs)
@@ -286,13 +275,7 @@ def gains(own: np.ndarray, normalised: np.ndarray) -> np.ndarray:
         near = np.abs(ratio - np.median(ratio)) < _FARTHEST
         kept = (a >= low) & (a <= high) & near
         found.append(b[kept].mean() / a[kept].mean())
-    return np.array(found)
-
-
-def balanced(pixels: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """A picture uint8 [H, W, 3] in other light: each channel times its gain, in linear light."""
-    table = to_srgb(to_linear(np.arange(256))[:, None] * factors)
-    return np.stack([table[pixels[..., channel], channel] for channel in range(3)], axis=-1)
+    return 1 / light.near_daylight(1 / np.array(found), across)
 
 
 def wavefront(landmarks: np.ndarray, texture: str) -> tuple[str, str]:

@@ -26,6 +26,7 @@ def small_product(monkeypatch):
     monkeypatch.setattr(machine, "MATMUL_SIDE", 256)
 
 
+@pytest.mark.slow
 def test_every_number_follows_from_the_times(version):
     result = recover.measure(version.parent, batches=(1, 3), rounds=2)
     srn = graph_weights.load_srn(version)

@@ -22,6 +22,7 @@ def slow_stylise(style, photo, params, field, *, names):
         return tf.identity(photo)
 
 
+@pytest.mark.slow
 def test_a_picture_costs_the_same_however_many_styles(monkeypatch, tmp_path):
     monkeypatch.setattr(procedural, "stylise", slow_stylise)
     result = styles.measure(SMALL, "", cache=str(tmp_path), steps=6)
@@ -36,6 +37,7 @@ def test_a_picture_costs_the_same_however_many_styles(monkeypatch, tmp_path):
     assert result["every"] == pytest.approx(3 * result["one"])
 
 
+@pytest.mark.slow
 def test_a_cost_that_grows_shows(monkeypatch, tmp_path):
     def growing(style, photo, params, field, *, names):
         for _ in names:

@@ -1,10 +1,8 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from helpers import ROOT
+import small_model
 
 from ifrp_tf.core import files
 from ifrp_tf.core.config import DataConfig
@@ -38,14 +36,14 @@ def content(folder):
 
 
 def test_the_manifest_tells_everything(source, tmp_path, capsys):
-    assert prepare.run(request(source, tmp_path), say=print) == 1  # notes.txt is no picture
+    assert prepare.run(request(source, tmp_path, portraits=0), say=print) == 1  # notes.txt is no picture
     printed = capsys.readouterr().out
     assert "1 duplicate, such as lfw/person9/copy.png" in printed
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     dropped = {name: reason.split(":")[0] for name, reason in manifest["dropped"]}
     assert (dropped.pop("lfw/person9/copy.png"), dropped.pop("notes.txt")) == ("duplicate", "unreadable")
     assert list(dropped.values()) == ["spare"]  # three of two persons' four photographs are held out
-    assert manifest["styles"] == ["pencil"]
+    assert manifest["styles"] == []  # nothing is rendered: there is a test of that in test_shards.py
     entries = manifest["train"] + manifest["validation"]
     assert sum(entry["count"] for entry in entries) == 15
     assert len(manifest["train"]) == 3
@@ -119,9 +117,9 @@ def test_what_cannot_be_asked(source, tmp_path):
         (["--input=x", "--output=y", "--side=1"], 2, "Expected side"),
     ],
 )
-def test_the_command(tmp_path, arguments, code, words):
-    command = [sys.executable, str(ROOT / "tools" / "prepare_faces.py"), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_the_command(tmp_path, monkeypatch, arguments, code, words):
+    monkeypatch.chdir(tmp_path)
+    done = small_model.called("prepare_faces", *arguments)
     assert done.returncode == code, done.stderr
     assert words in (done.stdout if code == 0 else done.stderr)
     assert "Traceback" not in done.stderr

@@ -49,7 +49,7 @@ def test_it_is_written_where_it_is_wanted(tmp_path):
 
 
 def test_wrong_usage_of_the_tool_exits_2(tmp_path):
-    done = small_model.tool("sample_portrait", f"--output={tmp_path / 'sample.jpg'}")
+    done = small_model.called("sample_portrait", f"--output={tmp_path / 'sample.jpg'}")
     assert done.returncode == 2
     assert ".png" in done.stderr
     assert len(done.stderr.splitlines()) == 1

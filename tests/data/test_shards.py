@@ -71,6 +71,11 @@ def test_a_step_is_a_function_of_seed_and_step_alone(folders, name):
     assert len(collect(folders / name, 10 * CONFIG.train.steps, 2)) == 2
 
 
+def test_the_manifest_names_the_styles_of_what_is_rendered(folders):
+    for name, styles in (("plain", []), ("rendered", ["pencil", "oil"])):
+        assert json.loads((folders / name / "manifest.json").read_text())["styles"] == styles
+
+
 def test_a_pass_shows_every_photograph_once_and_every_pass_other_portraits(folders):
     rendered = Prepared.open(folders / "rendered", CONFIG.data)
     photos = {}
@@ -165,6 +170,7 @@ def test_a_shard_is_written_whole_or_not_at_all(tmp_path):
         shards.write_shard(tmp_path / "file" / "x.tfrecord", iter(()))
 
 
+@pytest.mark.slow
 def test_training_on_shards_learns_from_their_portraits(folders, tmp_path):
     config = CONFIG.override(
         [

@@ -151,3 +151,49 @@ def test_aligned_portraits_are_what_the_upright_ones_are(tmp_path):
     upright = portrait(config=config)
     aligned, tilted = (np.abs(portrait(aligned=flag) - upright).mean() for flag in (True, False))
     assert aligned < 0.7 * tilted
+
+
+def test_the_sheet_has_a_row_a_system_and_names_its_columns(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    images.write_png(tmp_path / "faces" / "a.png", pixels)
+    asked = request(tmp_path / "run", descriptor="none")
+    (tmp_path / "run" / "pix2pix").mkdir(parents=True)
+    protocol = protocols.Procedural(tmp_path / "faces", styles=("tonal", "facets"), side=128)
+    answering = run.Answering(lambda portraits: 255 - portraits, "negative", 0.0)
+    run.Bench(asked)._strips("pix2pix", answering, [protocol])
+    report.write(asked, {})
+    strips = [f"strips/{name}" for name in ("styles", "portraits")] + ["pix2pix/strip", "strips/photographs"]
+    rows = [images.read(tmp_path / "run" / f"{name}.png").pixels for name in strips]
+    styles, portraits, answers, _ = rows
+    sheet = images.read(tmp_path / "run" / "sheet.png").pixels
+    np.testing.assert_array_equal(sheet[:, -answers.shape[1] :], np.concatenate(rows))
+    np.testing.assert_array_equal(answers[64, 20:100], 255 - portraits[64, 20:100])
+    named = sheet[: styles.shape[0], : -answers.shape[1]]
+    assert (named == 255).all()  # no system over the corner
+    assert (styles < 100).sum(axis=(0, 2))[: styles.shape[1] // 2].any()
+    assert (styles < 100).sum(axis=(0, 2))[styles.shape[1] // 2 :].any()
+
+
+@pytest.mark.slow
+def test_the_release_is_measured_on_real_portraits_and_not_twice(data_dir, tmp_path):
+    """The tool from end to end, without a training."""
+    asked = request(
+        tmp_path, data=str(data_dir / "faces/train"), faces=str(data_dir / "faces/test"),
+        sketches=str(data_dir / "sketches"), weights=str(data_dir / "weights"), systems="release", limit=3,
+        descriptor="none",
+    )  # fmt: skip
+    said: list[str] = []
+    tables, measured_at = [], []
+    for _ in range(2):
+        assert run.run(asked, say=said.append) == 0
+        tables.append(json.loads((tmp_path / "table.json").read_text())["rows"])
+        measured_at.append(
+            {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("release/*.rows.jsonl")}
+        )
+    assert "| IFRP, the release |" in said[0]
+    assert list(tables[0]) == ["release"]
+    assert set(tables[0]["release"]["groups"]) == set(report.GROUPS)
+    assert tables[0]["release"]["recovering"]["pictures"] > 0
+    assert tables[1] == tables[0]
+    assert len(measured_at[0]) == 3
+    assert measured_at[1] == measured_at[0]

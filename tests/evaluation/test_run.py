@@ -190,7 +190,7 @@ def test_the_tool_measures_folders_and_reports_what_is_missing(evaluated):
 def test_the_tool_again_gives_the_same_file(evaluated):
     folder, flags, _ = evaluated
     before = (folder / "out" / "r.json").read_bytes()
-    small_model.tool("evaluate", *flags[:-2], flags[-1])
+    small_model.called("evaluate", *flags[:-2], flags[-1])
     assert (folder / "out" / "r.json").read_bytes() == before
 
 
@@ -204,7 +204,7 @@ def test_the_tool_again_gives_the_same_file(evaluated):
 )
 def test_usage_errors_are_one_line(evaluated, tmp_path, flags, code, words):
     given = [*evaluated[1][:1], f"--json={tmp_path / 'x.json'}", *flags]
-    finished = small_model.tool("evaluate", *given)
+    finished = small_model.called("evaluate", *given)
     assert finished.returncode == code, finished.stderr
     assert words in finished.stderr
     assert len(finished.stderr.strip().splitlines()) == 1

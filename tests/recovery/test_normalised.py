@@ -10,9 +10,9 @@ from ifrp_tf.core.errors import ConfigError, ImageError, ModelError
 from ifrp_tf.core.presets import preset
 from ifrp_tf.data import landmarks, photos
 from ifrp_tf.evaluation.diagnostics import normalised as checks
-from ifrp_tf.pictures import images
+from ifrp_tf.pictures import images, light
 from ifrp_tf.recovery import normalised
-from ifrp_tf.recovery.normalised import Normaliser, balanced, gains, wavefront
+from ifrp_tf.recovery.normalised import Normaliser, gains, wavefront
 from ifrp_tf.systems import base
 
 
@@ -76,18 +76,18 @@ def test_the_face_of_a_picture_is_chosen_or_refused(normaliser, photo, two):
 def test_a_known_cast_is_told_by_a_face_of_known_colour():
     random = np.random.default_rng(3)
     texture = np.clip(random.normal((170, 120, 100), 12, (128, 128, 3)), 0, 255).astype(np.uint8)
-    cast = checks.daylight(3500) * 0.8
-    shown = balanced(texture, cast)
-    found = gains(shown, texture)
+    cast = light.daylight(3500) * 0.8
+    shown = light.balanced(texture, cast)
+    found = gains(shown, texture, across=1.0)
     np.testing.assert_allclose(found, 1 / cast, rtol=0.02)
     covered = shown.copy()
     covered[40:60, 20:100] = 0  # dark glasses are no skin
-    np.testing.assert_allclose(gains(covered, texture), 1 / cast, rtol=0.05)
-    restored = balanced(shown, found).astype(int)
+    np.testing.assert_allclose(gains(covered, texture, across=1.0), 1 / cast, rtol=0.05)
+    restored = light.balanced(shown, found).astype(int)
     assert np.abs(restored - texture).mean() < 2
-    assert checks.daylight(2500)[0] > 1.5 > 1 > checks.daylight(2500)[2]
-    assert checks.daylight(10000)[2] > 1
-    np.testing.assert_allclose(checks.daylight(6500), 1, atol=0.06)
+    green = cast * np.array([1.0, 1.2, 1.0])
+    asked = gains(light.balanced(texture, green), texture)
+    np.testing.assert_allclose(asked, 1 / light.near_daylight(green), rtol=0.02)
 
 
 def test_a_mesh_has_its_front_towards_the_viewer():
@@ -153,6 +153,7 @@ def test_the_measures_of_the_tables():
         "variance": {"persons": 3, "m": {"texture": [1, 1, 1], "landmarks": [1, 1, 1]}},
         "shape": {"m": [1.0, 0.9, 1.1]},
         "light": {"no correction": {"degrees": [9, 8, 10]}},
+        "tinted_light": {"no correction": {"degrees": [9, 8, 11]}},
     }
     assert "| m | 10.0 (0.0 to 20.0)" in checks.tables(found)
     assert normalised.MODEL.endswith("normalised_face")

@@ -85,11 +85,11 @@ def test_the_tool_checks_an_existing_version(tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")
     version = served.copy_version(tmp_path, 2)
-    done = small_model.tool("export", f"--output={version}", "--verify", "--onnx", "--litert")
+    done = small_model.called("export", f"--output={version}", "--verify", "--onnx", "--litert")
     assert done.returncode == 0, done.stderr
     assert "recover_bytes" in done.stdout
     assert (tmp_path / "2.onnx").is_file()
     assert (tmp_path / "2.tflite").is_file()
-    done = small_model.tool("export", f"--output={tmp_path / '3'}")
+    done = small_model.called("export", f"--output={tmp_path / '3'}")
     assert done.returncode == 2
     assert "--run" in done.stderr

@@ -253,7 +253,7 @@ def test_the_weights_are_beside_the_graph_and_a_large_export_is_refused(tmp_path
 
 def test_the_tool(tmp_path):
     run = small_model.write_run(tmp_path / "run", small_model.TINY)
-    done = small_model.tool("export", f"--run={run}", f"--output={tmp_path / 'ifrp' / '3'}", "--noweights")
+    done = small_model.called("export", f"--run={run}", f"--output={tmp_path / 'ifrp' / '3'}", "--noweights")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "ifrp" / "3")
     assert done.stderr == ""
@@ -263,6 +263,6 @@ def test_the_tool(tmp_path):
 
 
 def test_wrong_usage_of_the_tool_exits_2():
-    done = small_model.tool("export", "--run=x", "--outptu=y")
+    done = small_model.called("export", "--run=x", "--outptu=y")
     assert done.returncode == 2
     assert "output" in done.stderr

@@ -1,7 +1,9 @@
 """A small network with random weights as a training run leaves it, and its export, made once a session."""
 
 import atexit
+import contextlib
 import functools
+import io
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ import keras
 import numpy as np
 from helpers import ROOT
 
+from ifrp_tf.cli.command import main
 from ifrp_tf.core.config import Config, DataConfig
 from ifrp_tf.pictures import images
 from ifrp_tf.release import export
@@ -85,6 +88,19 @@ def tool(name, *flags, **options):
     return subprocess.run(
         command(name, *flags), env=environment(), check=False, **{"timeout": 300} | CAPTURE | options
     )
+
+
+def called(name, *flags):
+    """As `tool`, but in this process: for what does not depend on a start, which costs 8 CPU seconds."""
+    out, error, argv, code = io.StringIO(), io.StringIO(), sys.argv, 0
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+            main(name, [str(flag) for flag in flags], program=f"{name}.py")
+    except SystemExit as end:
+        code = end.code
+    finally:
+        sys.argv = argv
+    return subprocess.CompletedProcess([name, *flags], code, out.getvalue(), error.getvalue())
 
 
 CAPTURE = {"capture_output": True, "text": True}

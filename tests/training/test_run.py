@@ -13,6 +13,7 @@ import faults_program
 import h5py
 import numpy as np
 import pytest
+import small_model
 import tensorflow as tf
 
 from ifrp_tf.core.errors import ConfigError, ModelError
@@ -109,7 +110,8 @@ def test_a_run_killed_and_stopped_equals_an_uninterrupted_one(tmp_path):
 def test_the_toy_preset_learns(tmp_path):
     """Two thirds of its pictures, in three styles that compile fast, beat their input and the mean face."""
     fewer = ("data.styles=pencil,oil,mosaic", "train.pictures=4000", "train.epoch_pictures=2000")
-    done = tool("--preset=toy", f"--run_dir={tmp_path / 'toy'}", *(f"--set={one}" for one in fewer))
+    flags = ("--preset=toy", f"--run_dir={tmp_path / 'toy'}", *(f"--set={one}" for one in fewer))
+    done = small_model.tool("train", *flags, timeout=1800)
     assert done.returncode == 0, done.stderr[-2000:]
     last = json.loads((tmp_path / "toy" / "metrics.jsonl").read_text().splitlines()[-1])["validation"]
     assert last["model"]["psnr"] > last["mean_face"]["psnr"] + 1.0
@@ -159,14 +161,10 @@ def test_resume_modes_and_changed_configuration(tmp_path):
         train.run(config.override(["data.sketch_tones=0.5"]), "", tmp_path / "run")
 
 
-def tool(*flags):
-    return subprocess.run(
-        [sys.executable, "tools/train.py", *flags], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
-    done = tool("--preset=paper", "--set=train.batch_size=32", f"--run_dir={tmp_path / 'x'}", "--dry_run")
+    done = small_model.called(
+        "train", "--preset=paper", "--set=train.batch_size=32", f"--run_dir={tmp_path / 'x'}", "--dry_run"
+    )
     assert done.returncode == 0
     plan = json.loads(done.stdout)
     assert plan["config"]["train"]["batch_size"] == 32
@@ -194,7 +192,7 @@ def test_a_missing_folder_of_photographs_exits_1_and_is_named(tmp_path):
     ],
 )
 def test_usage_errors_exit_2_with_one_line(tmp_path, flags, message):
-    done = tool(*flags, f"--run_dir={tmp_path / 'x'}")
+    done = small_model.called("train", *flags, f"--run_dir={tmp_path / 'x'}")
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -81,7 +81,7 @@ def write(request: ComparisonRequest, failures: Mapping[str, str]) -> str:
     text = markdown(content)
     images.write_bytes_atomic(output.with_suffix(".json"), json.dumps(content, indent=1).encode() + b"\n")
     images.write_bytes_atomic(output, text.encode() + b"\n")
-    strips = {"the portrait": folder / "strips" / "portraits.png"}
+    strips = {"": folder / "strips" / "styles.png", "the portrait": folder / "strips" / "portraits.png"}
     strips |= {entry.title: folder / name / "strip.png" for name, entry in SYSTEMS.items()}
     strips["the photograph"] = folder / "strips" / "photographs.png"
     found = {title: path for title, path in strips.items() if path.is_file()}
@@ -91,7 +91,7 @@ def write(request: ComparisonRequest, failures: Mapping[str, str]) -> str:
 
 
 def _sheet(strips: Mapping[str, Path]) -> np.ndarray:
-    """Rows of pictures, the system's name before each."""
+    """Rows of pictures, the system's name before each; over the columns those of the styles."""
     rows = []
     for title, path in strips.items():
         row = images.read(path).pixels

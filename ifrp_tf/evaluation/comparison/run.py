@@ -228,16 +228,18 @@ class Bench:
         path, sheet = self.folder / name / "strip.png", self.folder / "strips"
         if path.is_file():
             return
-        portraits, truth = [], []
+        portraits, truth, names = [], [], []
         for protocol in protocols:
             styles = [s for s in protocol.styles if s.endswith(MISALIGNED) or protocol.name != "sketches"]
             first = some_face(protocol)
             portraits += [protocol.read_portraits(style, (first,)).pixels[0] for style in styles]
             truth += [protocol.read_photos((first,)).pixels[0]] * len(styles)
+            names += styles
         rows = np.stack(portraits), np.stack(truth)
         answers = answering.recover(*rows[: 2 if answering.cheats else 1])
-        for file, row in ((sheet / "portraits.png", rows[0]), (sheet / "photographs.png", rows[1])):
-            images.write_png(file, images.grid(row[None]))
+        labels = np.stack([images.label(style, rows[0].shape[1]) for style in names])
+        for file, row in (("portraits", rows[0]), ("photographs", rows[1]), ("styles", labels)):
+            images.write_png(sheet / f"{file}.png", images.grid(row[None]))
         images.write_png(path, images.grid(answers[None]))
 
 

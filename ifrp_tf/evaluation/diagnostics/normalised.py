@@ -18,11 +18,14 @@ from ifrp_tf.core.rendering import markdown_table
 from ifrp_tf.data import landmarks, photos
 from ifrp_tf.data.prepare_normalised import FEWEST, held_out, inner_face
 from ifrp_tf.evaluation import retrieval
-from ifrp_tf.pictures import images
-from ifrp_tf.recovery.normalised import Normalised, Normaliser, balanced, gains, to_linear
+from ifrp_tf.pictures import images, light
+from ifrp_tf.recovery.normalised import Normalised, Normaliser, gains
 
 TEMPERATURES = (2500, 3500, 5000, 8000, 10000)
 """Kelvin of the light that photographs are cast in."""
+
+TINT = 0.2
+"""Standard deviation of the tint of a second set of casts, stops: fluorescent lamps, old film."""
 
 SIDE = 128
 _RESAMPLES = 1000
@@ -50,8 +53,8 @@ def check(
         say: gets progress.
 
     Returns:
-        Plain values: `identity`, `variance`, `shape`, `light`, each by model and trivial answer, with
-        intervals of 95 % over persons or photographs.
+        Plain values: `identity`, `variance`, `shape`, `light`, `tinted_light`, each by model and trivial
+        answer, with intervals of 95 % over persons or photographs.
 
     Raises:
         DataError: there are no such photographs or landmarks.
@@ -74,7 +77,8 @@ def check(
     say("variance measured")
     chosen = np.random.default_rng(0).permutation(len(names))[:casts]
     points = np.stack([known["test"].points[names[k]] for k in chosen])
-    found["light"] = _light(models, gallery[chosen], points)
+    found["light"] = _light(models, gallery[chosen], points, tint=0.0)
+    found["tinted_light"] = _light(models, gallery[chosen], points, tint=TINT)
     return found
 
 
@@ -167,25 +171,36 @@ def _ratio(rows: np.ndarray, owners: np.ndarray) -> list[float]:
     return interval(pairs, lambda v: float(v[:, 0].mean() / v[:, 1].mean()))
 
 
-def _light(models: Mapping[str, Normaliser], pictures: np.ndarray, points: np.ndarray) -> dict[str, Any]:
-    """Angle between the light that photographs are cast in and what is taken for it; stops of exposure."""
+def _light(
+    models: Mapping[str, Normaliser], pictures: np.ndarray, points: np.ndarray, tint: float
+) -> dict[str, Any]:
+    """Angle between the light that photographs are cast in and what is taken for it; stops of exposure.
+
+    Args:
+        models: by name.
+        pictures: of faces.
+        points: their landmarks.
+        tint: standard deviation of a tint of green or magenta, stops: off the line of daylight.
+    """
     random = np.random.default_rng(1)
     temperatures = random.choice(TEMPERATURES, len(pictures))
     stops = random.uniform(-1, 1, len(pictures))
-    casts = np.stack([daylight(t) * 2**s for t, s in zip(temperatures, stops, strict=True)])
-    shown = np.stack([balanced(picture, cast) for picture, cast in zip(pictures, casts, strict=True)])
+    casts = np.stack([light.daylight(t) * 2**s for t, s in zip(temperatures, stops, strict=True)])
+    casts[:, 1] *= 2 ** random.normal(0, tint, len(pictures))
+    shown = np.stack([light.balanced(picture, cast) for picture, cast in zip(pictures, casts, strict=True)])
     guesses = {"no correction": np.ones_like(casts)}
-    guesses["grey-world"] = to_linear(shown).mean(axis=(1, 2))
-    usual = to_linear(pictures).mean(axis=(0, 1, 2))  # what grey-world takes for grey is mostly skin here
+    guesses["grey-world"] = light.to_linear(shown).mean(axis=(1, 2))
+    usual = light.to_linear(pictures).mean(axis=(0, 1, 2))  # what is taken for grey is mostly skin here
     guesses["grey-world, of the mean photograph's colour"] = guesses["grey-world"] / usual
+    near = light.near_daylight(guesses["grey-world"] / usual)
+    guesses["the same, near daylight"] = near
     for name, model in models.items():
         done = _normalised(model, shown)
-        guesses[name] = np.stack(
-            [
-                1 / gains(model.texture(picture, place), texture)
-                for picture, place, texture in zip(shown, points, done.textures, strict=True)
-            ]
-        )
+        own = [model.texture(picture, place) for picture, place in zip(shown, points, strict=True)]
+        for words, across in ((name, light.ACROSS), (f"{name}, anywhere", 1.0)):
+            guesses[words] = np.stack(
+                [1 / gains(*pair, across=across) for pair in zip(own, done.textures, strict=True)]
+            )
     found = {}
     for name, guess in guesses.items():
         cosine = (guess * casts).sum(axis=1) / np.linalg.norm(guess, axis=1) / np.linalg.norm(casts, axis=1)
@@ -195,22 +210,6 @@ def _light(models: Mapping[str, Normaliser], pictures: np.ndarray, points: np.nd
             found[name]["stops"] = interval(error, _median)
     found["no correction"]["stops"] = interval(np.abs(np.log2(np.exp(np.log(casts).mean(axis=1)))), _median)
     return found
-
-
-def daylight(kelvin: float) -> np.ndarray:
-    """Linear sRGB of a black body's light, float64 [3], green 1 (its chromaticity after Kim et al. 2002)."""
-    t = 1e3 / kelvin
-    low = (-0.2661239, -0.2343589, 0.8776956, 0.179910)
-    x = np.polyval(low if kelvin < 4000 else (-3.0258469, 2.1070379, 0.2226347, 0.240390), t)
-    y = np.polyval(
-        (-0.9549476, -1.37418593, 2.09137015, -0.16748867)
-        if kelvin < 4000
-        else (3.0817580, -5.87338670, 3.75112997, -0.37001483),
-        x,
-    )
-    matrix = [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
-    light = np.maximum(np.array(matrix) @ [x / y, 1.0, (1 - x - y) / y], 0.02)
-    return light / light[1]
 
 
 def _median(values: np.ndarray) -> float:
@@ -252,14 +251,19 @@ def tables(found: Mapping[str, Any]) -> str:
         if isinstance(row, dict)
     ]
     shape = [(name, cell(values)) for name, values in found["shape"].items()]
-    light = [
-        (name, cell(row["degrees"]), cell(row["stops"]) if "stops" in row else "")
+    lights = [
+        (
+            name,
+            cell(row["degrees"]),
+            cell(found["tinted_light"][name]["degrees"]),
+            cell(row["stops"]) if "stops" in row else "",
+        )
         for name, row in found["light"].items()
     ]
     parts = [
         markdown_table(("answer", "FRR top 1, %", "FRR top 5, %", "dlib distance", "below 0.6, %"), identity),
         markdown_table(("answer", "within / between, texture", "landmarks"), variance),
         markdown_table(("answer", "landmarks, RMSE in pixels"), shape),
-        markdown_table(("answer", "median angle, degrees", "median stops"), light),
+        markdown_table(("answer", "median angle, degrees", "of tinted light", "median stops"), lights),
     ]
     return "\n\n".join(parts)

@@ -132,7 +132,8 @@ def refined(asked: Refining, textures: Textures, folder: Path, *, say: Say = log
     if fits:
         found["seconds"] = float(np.median([fit["seconds"] for fit in fits]))
         found["taken"] = float(np.mean([fit["step"] for fit in fits]))
-    _refined_sheet(asked, textures, folder / "refined.png")
+    if fits or not (folder / "refined.png").is_file():
+        _refined_sheet(asked, textures, folder / "refined.png")
     return found
 
 
@@ -182,12 +183,14 @@ def completed(
     """
     root = Path(faces)
     named = {path.relative_to(root).as_posix(): path for path in images.list_pictures(root)}
-    chosen, shown = some_of(named, count), []
+    chosen, shown, sheet = some_of(named, count), [], folder / "completed.png"
     with files.JsonLines(folder / "completed.jsonl") as lines:
         known = {(row["mask"], row["name"]): row for row in lines if row["settings"] == textures.settings}
+        missing = not sheet.is_file() or any((mask, name) not in known for mask in masks for name in chosen)
         for mask, draw in masks.items():
             for k, name in enumerate(chosen):
-                if (mask, name) in known and k >= 2:  # two of each mask are on the sheet
+                on_sheet = missing and k < 2  # drawn again, unless nothing is left to do
+                if (mask, name) in known and not on_sheet:
                     continue
                 photo = photos.read(named[name], SIDE)
                 hidden = draw(np.random.default_rng([k, len(mask)]))
@@ -199,11 +202,12 @@ def completed(
                 if (mask, name) not in known:
                     lines.append([row])
                     known[mask, name] = row
-                if k < 2:
+                if on_sheet:
                     damaged = np.where(hidden[..., None], np.uint8(255), photo)
                     shown.append([damaged, *pictures.values(), photo])
                 say(f"{mask}: {k + 1} of {len(chosen)} completed")
-    images.write_png(folder / "completed.png", images.grid([np.stack(row) for row in shown]))
+    if missing:
+        images.write_png(sheet, images.grid([np.stack(row) for row in shown]))
     return {mask: _summary([known[mask, name]["fillings"] for name in chosen]) for mask in masks}
 
 

@@ -1,4 +1,4 @@
-"""The best linear decoder, in closed form: ridge regression of landmarks and of textures of a low rank.
+"""What is linear, in closed form: a projection onto what tells persons apart, and the best linear decoder.
 
 The paper compares its decoder with a linear one. Here the linear one is the start: it takes seconds, and what
 is trained adds to it what is not linear.
@@ -10,11 +10,15 @@ import dataclasses
 
 import numpy as np
 
-from ifrp_tf.data.normalised import Faces
+from ifrp_tf.core.errors import DataError
+from ifrp_tf.data.normalised import KINDS, Faces
 from ifrp_tf.pictures import images
 
 SMALL = 64
 """Side of the linear textures, pixels: what is finer cannot be told linearly."""
+
+FLOOR = 1e-3
+"""Least variance between persons, of features whose variance is 1."""
 
 RIDGE = 0.1
 """Added to the variance of the features, which is 1: best of .03 and .1 on 350 faces that were left out."""
@@ -39,12 +43,47 @@ class Linear:
     texture_bias: np.ndarray
 
 
+def person_map(faces: Faces, standard: np.ndarray, within: float) -> np.ndarray:
+    """A map of features to what they tell of the person: it takes out what changes from picture to picture.
+
+    The posterior mean of a person's own features, given those of one picture, where both the persons and a
+    person's pictures are normally distributed (probabilistic linear discriminant analysis, Ioffe 2006). A
+    decoder alone learns it badly: hardly any person has many pictures.
+
+    Args:
+        faces: some of them with several pictures of the person, morphs aside.
+        standard: float [M, 512], the features of their pictures, standardised.
+        within: weight of the variance within persons; 1: as measured, 0: nothing is taken out.
+
+    Returns:
+        Float32 [512, 512], for features `x @ map`.
+
+    Raises:
+        DataError: no person has several pictures.
+    """
+    kinds = faces.kinds[faces.owners]
+    real = kinds != KINDS.index("morph")
+    x, owners = standard[real].astype(np.float64), faces.owners[real]
+    _, owners, counts = np.unique(owners, return_inverse=True, return_counts=True)
+    several = counts[owners] > 1
+    if not several.any():
+        raise DataError("Expected persons with several pictures for model.within. Received: none.")
+    means = np.zeros((len(counts), x.shape[1]))
+    np.add.at(means, owners, x / counts[owners][:, None])
+    rest = (x - means[owners])[several]
+    inner = rest.T @ rest / (several.sum() - (counts > 1).sum())
+    values, vectors = np.linalg.eigh(np.cov(x.T) - inner)
+    between = (vectors * np.maximum(values, FLOOR)) @ vectors.T
+    found: np.ndarray = np.linalg.solve(between + within * inner + FLOOR * np.eye(len(inner)), between)
+    return found.astype(np.float32)
+
+
 def fit(faces: Faces, standard: np.ndarray, weights: np.ndarray, rank: int) -> Linear:
     """The decoder of the least weighted squared error, with a ridge.
 
     Args:
         faces: N of them, with M pictures.
-        standard: float [M, 512], their features, standardised.
+        standard: float [M, 512], their features, standardised or mapped.
         weights: float [M], of the pictures, at least 0.
         rank: of the textures' map (reduced-rank regression).
     """

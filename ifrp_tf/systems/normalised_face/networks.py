@@ -19,7 +19,7 @@ FEATURES = 512
 """Numbers that MobileFaceNet makes of a face before its last, dense layer."""
 
 LAYER, EPSILON = "conv_6dw7_7", 1e-3
-DECODER, STANDARD = "decoder", "standard"
+DECODER, STANDARD, PERSON = "decoder", "standard", "person"
 LINEAR = ("linear_landmarks", "linear_inner", "linear_outer")
 
 _START = 8  # pixels of the smallest texture
@@ -29,8 +29,9 @@ def build_decoder(config: ModelConfig) -> keras.Model:
     """Features to landmarks and a texture (paper, section 3.1).
 
     The paper's transposed 5x5 convolutions, which overlap unevenly, are doublings with 3x3 convolutions.
-    Their answer is added to that of a linear decoder, which is found in closed form (`linear.fit`); it and
-    the means and variances of the features come with the data (`assign`) and are not trained.
+    Their answer is added to that of a linear decoder, which is found in closed form (`linear.fit`); it, the
+    means and variances of the features, and the map to what tells persons apart come with the data (`assign`)
+    and are not trained.
 
     Args:
         config: widths.
@@ -43,6 +44,16 @@ def build_decoder(config: ModelConfig) -> keras.Model:
     standard = layers.BatchNormalization(
         epsilon=EPSILON, center=False, scale=False, trainable=False, dtype="float32", name=STANDARD
     )(given)
+
+    if config.within:
+        standard = layers.Dense(
+            FEATURES,
+            use_bias=False,
+            kernel_initializer="zeros",
+            trainable=False,
+            dtype="float32",
+            name=PERSON,
+        )(standard)
 
     def linear(x: Tensor, size: int, name: str) -> Tensor:
         return layers.Dense(size, kernel_initializer="zeros", trainable=False, dtype="float32", name=name)(x)
@@ -75,17 +86,22 @@ def build_decoder(config: ModelConfig) -> keras.Model:
     return decoder
 
 
-def assign(decoder: keras.Model, mean: np.ndarray, variance: np.ndarray, found: Linear) -> None:
+def assign(
+    decoder: keras.Model, mean: np.ndarray, variance: np.ndarray, person: np.ndarray | None, found: Linear
+) -> None:
     """Sets what comes with the data and is not trained.
 
     Args:
         decoder: of `build_decoder`.
         mean, variance: float [512], of the features.
+        person: float [512, 512], of `linear.person_map`; None where the decoder has none.
         found: the linear decoder.
     """
     standard = decoder.get_layer(STANDARD)
     standard.moving_mean.assign(mean)
     standard.moving_variance.assign(variance)
+    if person is not None:
+        decoder.get_layer(PERSON).set_weights([person])
     shape, inner, outer = (decoder.get_layer(name) for name in LINEAR)
     shape.set_weights([found.shape, found.shape_bias])
     inner.set_weights([found.inner, np.zeros(found.inner.shape[1], np.float32)])

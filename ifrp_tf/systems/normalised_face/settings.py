@@ -20,6 +20,8 @@ class ModelConfig:
     Attributes:
         rank: of the linear decoder of textures, to whose answer that of the networks is added.
         hidden: numbers of the dense layer that both halves share.
+        within: how much weight has what varies between pictures of one person when the features are projected
+            onto what tells persons apart (`linear.person_map`); 0: they are taken as they are.
         width: channels of the texture at 8 and 16 pixels a side, then half as many each time, 16 at least.
         sources: `all`; `averages`: averages of persons and studio faces only; `singles`: photographs as they
             are, without averages and morphs. For comparisons.
@@ -27,11 +29,12 @@ class ModelConfig:
 
     rank: int = 96
     hidden: int = 256
+    within: float = 0.0
     width: int = 64
     sources: Literal["all", "averages", "singles"] = "all"
 
     def __post_init__(self) -> None:
-        within(self, rank=(1, 512), hidden=(8, 4096), width=(16, 512))
+        within(self, rank=(1, 512), hidden=(8, 4096), width=(16, 512), within=(0, 100))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,7 @@ def normalised_face() -> Config:
     """The first stage: landmarks and texture."""
     return Config(
         system="normalised_face",
+        model=ModelConfig(within=2.0),
         train=TrainConfig(
             optimizer="adam",
             learning_rate=1e-3,
@@ -86,6 +90,7 @@ def normalised_face_identity() -> Config:
     """The second stage, from the first (`--initial=RUN`): the face must also be recognised."""
     return Config(
         system="normalised_face",
+        model=normalised_face().model,
         loss=LossConfig(identity=0.5),
         train=dataclasses.replace(
             normalised_face().train, learning_rate=3e-4, pictures=12_000, epoch_pictures=2_000

@@ -58,7 +58,7 @@ class NormalisedFace(System):
         self.recogniser: keras.Model | None = None
         self._weights: str | None = None
         self._built: list[keras.Model] = []
-        self._fitted: tuple[np.ndarray, np.ndarray, linear.Linear] | None = None
+        self._fitted: tuple[np.ndarray, np.ndarray, np.ndarray | None, linear.Linear] | None = None
         self._mask = (face_mask(SIDE) + OUTSIDE)[None, ..., None]
 
     def load_frozen(self, weights: str) -> None:
@@ -85,8 +85,8 @@ class NormalisedFace(System):
     def batches(self, training: normalised.Faces, step: int) -> Any:
         """Features, and the landmarks, texture and embedding that belong to them.
 
-        The linear decoder, and the means and variances of the features, come with the data: they are set,
-        to the same values whenever a run is resumed.
+        The linear decoder, the means and variances of the features and the map to what tells persons apart
+        come with the data: they are set, to the same values whenever a run is resumed.
         """
         from ifrp_tf.systems.normalised_face import data  # late: needs TensorFlow
 
@@ -95,8 +95,12 @@ class NormalisedFace(System):
             mean = weights @ training.features
             variance = weights @ np.square(training.features - mean)
             standard = (training.features - mean) / np.sqrt(variance + EPSILON)
+            person = None
+            if self.config.model.within:
+                person = linear.person_map(training, standard, self.config.model.within)
+                standard = standard @ person
             found = linear.fit(training, standard, weights, self.config.model.rank)
-            self._fitted = (mean, variance, found)
+            self._fitted = (mean, variance, person, found)
         for network in self._built:
             assign(network.get_layer(DECODER), *self._fitted)
         return data.batches(training, self.config, step)

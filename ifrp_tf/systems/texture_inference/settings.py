@@ -32,14 +32,17 @@ class LossConfig:
         style: weight of the Gram matrices of `gram.BANDS` and `system.LAYERS` (2,000 in the paper's units).
         content: weight of the features of relu3_1 against those of the start.
         low: weight of the low-pass against that of the start.
+        identity: of 1 - cosine of MobileFaceNet's embeddings of answer and start, where only detail is asked
+            for (our addition: detail of other faces moves a descriptor).
     """
 
     style: float = 1.0
     content: float = 1.0
     low: float = 10.0
+    identity: float = 2.0
 
     def __post_init__(self) -> None:
-        within(self, style=(0, 1e6), content=(0, 1e6), low=(0, 1e6))
+        within(self, style=(0, 1e6), content=(0, 1e6), low=(0, 1e6), identity=(0, 1e6))
 
 
 def texture_inference() -> Config:

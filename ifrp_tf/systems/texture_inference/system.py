@@ -16,6 +16,7 @@ from keras import ops
 
 from ifrp_tf.core.types import Tensor
 from ifrp_tf.nn.features import networks as features
+from ifrp_tf.nn.losses import cosine_loss
 from ifrp_tf.nn.metrics import luminance
 from ifrp_tf.systems.base import Solved
 from ifrp_tf.systems.texture_inference import gram
@@ -38,10 +39,13 @@ class TextureInference(Solved):
     method = "texture inference (Saito, Wei, Hu, Nagano and Li 2017) with `ifrp_tf`"
 
     vgg: keras.Model | None = None
+    recogniser: keras.Model | None = None
 
     def load_frozen(self, weights: str) -> None:
-        """Reads VGG-19."""
+        """Reads VGG-19 and, where the identity term is used, MobileFaceNet."""
         self.vgg = features.vgg19(weights or None, outputs=LAYERS, dtype="float32", side=None)
+        if self.config.loss.identity:
+            self.recogniser = features.mobilefacenet(weights or None, dtype="float32")
 
     def architecture(self) -> str:
         """What a table says of the method."""
@@ -88,10 +92,14 @@ class TextureInference(Solved):
             region: [S, S], 1 where `wanted` was measured. Were it more than what is free, a few pixels would
                 have to make up for all that is unlike the database elsewhere.
             detail: only fine detail of the luminance may change: light, colours and shapes stay those of the
-                start.
+                start, and so does the person (the identity term, for faces of 128 pixels).
         """
+        person = {}
+        if detail and self.recogniser is not None:
+            person["person"] = ops.convert_to_numpy(self.recogniser(start, training=False))
         content = ops.convert_to_numpy(self._seen(start)[CONTENT_LAYER])
         return {
+            **person,
             "start": start.astype(np.float32),
             "free": free.astype(np.float32)[None, :, :, None],
             "share": np.float32(free.mean()),
@@ -120,6 +128,9 @@ class TextureInference(Solved):
             total += loss.style * ops.sum(squares * targets["bands"])
         distance = ops.mean(ops.square(seen[CONTENT_LAYER] - targets["content"])) / targets["share"]
         total += loss.content * distance / targets["content_scale"]
+        if "person" in targets:
+            assert self.recogniser is not None
+            total += loss.identity * cosine_loss(self.recogniser(picture, training=False), targets["person"])
         return total + loss.low * ops.mean(ops.square(_low(picture) - targets["low"])) / targets["share"]
 
     @staticmethod

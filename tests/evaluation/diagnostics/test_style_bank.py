@@ -53,7 +53,7 @@ def test_a_person_is_retrieved_where_the_face_is_not_changed(made, monkeypatch):
 
 
 def test_without_a_bank_the_tool_says_so(tmp_path):
-    done = small_model.tool(
+    done = small_model.called(
         "check_style_bank", f"--bank={tmp_path}", f"--styles={tmp_path}", f"--faces={tmp_path}"
     )
     assert done.returncode == 1

@@ -3,11 +3,10 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import small_model
 from helpers import ROOT
 from PIL import Image
 
@@ -146,9 +145,9 @@ def test_what_cannot_be_asked(folders, tmp_path):
         (["--styles=x", "--photos=y", "--output=z", "--aim=mean"], 2, "aim"),
     ],
 )
-def test_the_command(tmp_path, arguments, code, words):
-    command = [sys.executable, str(ROOT / "tools" / "select_styles.py"), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_the_command(tmp_path, monkeypatch, arguments, code, words):
+    monkeypatch.chdir(tmp_path)
+    done = small_model.called("select_styles", *arguments)
     assert done.returncode == code, done.stderr
     assert words in (done.stdout if code == 0 else done.stderr)
     assert "Traceback" not in done.stderr

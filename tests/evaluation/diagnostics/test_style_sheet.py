@@ -1,9 +1,6 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-from helpers import ROOT
+import small_model
 
 from ifrp_tf.core.errors import ConfigError, DataError
 from ifrp_tf.data import toy_faces
@@ -74,9 +71,9 @@ def test_what_cannot_be_read_is_passed_over_and_told(folder, tmp_path, caplog):
         (["--input=missing", "--output=y.png"], 1, "does not exist"),
     ],
 )
-def test_the_command(tmp_path, arguments, code, words):
-    command = [sys.executable, str(ROOT / "tools" / "preview_styles.py"), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_the_command(tmp_path, monkeypatch, arguments, code, words):
+    monkeypatch.chdir(tmp_path)
+    done = small_model.called("preview_styles", *arguments)
     assert done.returncode == code
     told = done.stdout if code == 0 else done.stderr
     assert words in told

@@ -154,8 +154,8 @@ def test_a_run_measures_the_model_on_what_was_asked_for(tmp_path):
     assert len(found["correlations"][CHOSEN]["error"]["overall"]) == 3
 
 
-def test_wrong_usage_of_the_tool_costs_no_time():
-    done = small_model.tool("check_uncertainty", "--limit=-1")
+def test_wrong_usage_of_the_tool_exits_2():
+    done = small_model.called("check_uncertainty", "--limit=-1")
     assert done.returncode == 2, done.stderr
     assert "limit" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -57,6 +59,45 @@ def test_the_linear_decoder_is_found_and_the_networks_answer_is_added_to_it(face
     assert weights[faces.kinds == 3].sum() == pytest.approx(0.5)
     poorer = linear.fit(faces, faces.features, weights, 2)
     assert poorer.inner.shape == (512, 2)
+
+
+def test_what_changes_from_picture_to_picture_is_taken_out(faces):
+    random = np.random.default_rng(2)
+    owners = np.repeat(np.arange(80), 4)
+    spread = np.full(512, 0.1)
+    persons = random.normal(size=(80, 512)) * np.where(np.arange(512) < 20, 1.0, spread)
+    pictures = random.normal(size=(320, 512)) * np.where(
+        (np.arange(512) >= 20) & (np.arange(512) < 40), 1.0, 0.1
+    )
+    features = persons[owners] + pictures
+    many = dataclasses.replace(
+        faces, names=("a",) * 80, kinds=np.zeros(80, np.int32), owners=owners, features=features
+    )
+    kept = features @ linear.person_map(many, features, 1.0)
+    assert np.abs(kept[:, :20] - features[:, :20]).mean() < 0.2 * np.abs(features[:, :20]).mean()
+    assert np.abs(kept[:, 20:40]).mean() < 0.35 * np.abs(features[:, 20:40]).mean()
+    with pytest.raises(DataError, match="several pictures"):
+        linear.person_map(faces, faces.features, 1.0)
+
+
+def test_the_decoder_takes_features_by_way_of_the_map(faces):
+    """Of what tells the two pictures of every person apart the answer says less than without."""
+    random = np.random.default_rng(3)
+    change = random.normal(size=512).astype(np.float32)
+    signs = np.float32([1, -1] * len(faces))[:, None]
+    features = np.repeat(faces.features, 2, axis=0) + signs * change
+    pairs = dataclasses.replace(
+        faces, kinds=np.zeros(len(faces), np.int32), features=features, owners=np.repeat(np.arange(16), 2)
+    )
+    answers = []
+    for within in (0.0, 4.0):
+        made = base.create(TOY.override([f"model.within={within}", "model.rank=8"]))
+        network = made.build()["normaliser"]
+        made.batches(pairs, 0)
+        shown = np.stack([faces.features[3] + change, faces.features[3] - change])
+        answers.append(np.asarray(network.get_layer("decoder")(shown)["texture"]))
+    plain, mapped = (np.abs(texture[0] - texture[1]).mean() for texture in answers)
+    assert mapped < 0.7 * plain
 
 
 def test_a_face_and_its_mirror_image_have_the_same_answer():

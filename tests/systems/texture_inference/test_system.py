@@ -163,6 +163,26 @@ def test_detail_keeps_light_and_colours(system):
     np.testing.assert_allclose(change[..., 0], change[..., 2], atol=1e-6)
 
 
+def test_the_person_counts_where_only_detail_is_asked_for(system):
+    random = np.random.default_rng(4)
+    start, other = (random.uniform(-1, 1, (1, 128, 128, 3)).astype("float32") for _ in range(2))
+    everything = np.ones((128, 128), np.float32)
+    wanted = system.grams(start, everything)
+    scales = {layer: gram.norms(wanted[layer]) for layer in LAYERS}
+    wanted = {layer: found[0] for layer, found in wanted.items()}
+    assert "person" not in system.towards(start, wanted, scales, everything, everything)
+    targets = system.towards(start, wanted, scales, everything, everything, detail=True)
+    assert float(system.objective(start, targets)) == pytest.approx(0, abs=1e-4)
+    free = {key: value for key, value in targets.items() if key != "person"}
+    term = float(system.objective(other, targets)) - float(system.objective(other, free))
+    a, b = (
+        np.asarray(system.recogniser(x, training=False))[0] for x in (system.composed(other, targets), start)
+    )
+    cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    assert term == pytest.approx(system.config.loss.identity * (1 - cosine), abs=1e-3)
+    assert term > 1e-3
+
+
 def test_the_search_ends_in_time(system):
     start = 0.2 * pictures(1)
     targets = asked(system, start, pictures(1, seed=1), np.ones((SIDE, SIDE)))
