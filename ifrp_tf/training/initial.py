@@ -22,7 +22,7 @@ def start_from(network: keras.Model, sources: Sequence[str]) -> None:
     Args:
         network: built; changed in place.
         sources: each a `.weights.h5` of exactly this network, the folder of a run, or a version folder
-            such as `saved_models/ifrp/5` (or a folder of versions: the newest).
+            such as `saved_models/ifrp/6` (or a folder of versions: the newest).
 
     Raises:
         ModelError: if a source cannot be used, or has no layer that fits.

@@ -28,7 +28,7 @@ from ifrp_tf.training.step_tf import Trainer
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = json.loads((HERE / "golden.json").read_text(encoding="utf-8"))
-RELEASE = ROOT / "saved_models" / "ifrp" / "5"
+RELEASE = ROOT / "saved_models" / "ifrp" / "6"
 PLAIN = (
     "loss.identity_network=none", "loss.identity=0", "loss.identity_cosine=0", "train.batch_size=4",
     "data.group=4", "train.dtype=float32",
@@ -41,8 +41,8 @@ def tiles(name):
     return sheet.reshape(4, 128, 4, 128, 3).transpose(0, 2, 1, 3, 4).reshape(16, 128, 128, 3)
 
 
-@pytest.mark.skipif(not RELEASE.is_dir(), reason="release 5 has been superseded")
-def test_release_5_answers_as_it_did():
+@pytest.mark.skipif(not RELEASE.is_dir(), reason="release 6 has been superseded")
+def test_release_6_answers_as_it_did():
     faces, expected = tiles("faces.png"), tiles("answers.png").astype(int)
     signatures = tf.saved_model.load(str(RELEASE)).signatures
     answers = signatures["serving_default"](portrait=tf.constant(faces))["photo"].numpy()
