@@ -39,7 +39,7 @@ class LossConfig:
     style: float = 1.0
     content: float = 1.0
     low: float = 10.0
-    identity: float = 2.0
+    identity: float = 4.0
 
     def __post_init__(self) -> None:
         within(self, style=(0, 1e6), content=(0, 1e6), low=(0, 1e6), identity=(0, 1e6))
